@@ -1,0 +1,1 @@
+"""From files on disk to scores: catalogue, layouts, metrics, jobs and the suite command."""

@@ -1,0 +1,262 @@
+"""The records that pass between folders: samples, prompts, truths, predictions, statistics and scores.
+
+Sizes are (height, width). Masks are run-length encoded at the original image size, column-major, as in the COCO API.
+`class_index` is the zero-based position in a `LabelSet`; `category_id` never appears here. Scores are fractions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+IGNORE = 65535
+"""class_index of pixels that no metric looks at."""
+
+
+class Task(StrEnum):
+    """What is scored. What a model is asked may differ (`Prompt.sentence`)."""
+
+    SEMANTIC = "semantic"
+    INSTANCE = "instance"
+    PANOPTIC = "panoptic"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rle:
+    """One binary mask. size: (height, width). counts: COCO's compressed run lengths."""
+
+    size: tuple[int, int]
+    counts: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instances:
+    """N objects of one frame; they may overlap. Build with `make_instances`, which fills the defaults.
+
+    masks: N run-length masks at the original size, or None for boxes only.
+    boxes: float64 [N, 4] in `box_format` ("xywh", "xyxy"), absolute pixels, exactly as the file has them.
+    area: float64 [N], square pixels, as the truth file states it (or the mask's).
+    class_index: int64 [N].   score: float64 [N], 0..1 (1 for truth).
+    object_id: int64 [N], the file's own id.   is_crowd: bool [N].
+    """
+
+    masks: tuple[Rle, ...] | None
+    boxes: NDArray[np.float64]
+    box_format: str
+    area: NDArray[np.float64]
+    class_index: NDArray[np.int64]
+    score: NDArray[np.float64]
+    object_id: NDArray[np.int64]
+    is_crowd: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.class_index)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelMap:
+    """class_index: uint16 [H, W]; `IGNORE`, and every index from `LabelSet.num_classes` on, is not evaluated."""
+
+    class_index: NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One listed region of a `Panoptic` map. area: pixels as the truth file states them; None: count them."""
+
+    id: int
+    class_index: int
+    is_crowd: bool = False
+    score: float | None = None
+    area: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panoptic:
+    """segment_id: int32 [H, W], 0 is void. segments: the listed regions, in file order."""
+
+    segment_id: NDArray[np.int32]
+    segments: tuple[Segment, ...]
+
+
+Annotation = Instances | LabelMap | Panoptic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """What a model is asked. task: kind of answer wanted. sentence: task sentence or expression. labels: class names."""
+
+    task: Task
+    sentence: str | None = None
+    labels: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """The right answer, one annotation a frame.
+
+    objects: instances beside a label map, where a protocol weighs pixels by instance (Cityscapes iIoU).
+    ignore: mask of pixels in which a prediction is neither right nor wrong (Cityscapes instances), or None.
+    """
+
+    frames: tuple[Annotation, ...]
+    objects: Instances | None = None
+    ignore: Rle | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """An answer, one annotation a frame, at the original size of the sample."""
+
+    frames: tuple[Annotation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One unit of scoring. sample_id: unique in the benchmark. frames: image files. size: (height, width)."""
+
+    sample_id: str
+    frames: tuple[Path, ...]
+    size: tuple[int, int]
+    prompt: Prompt
+    truth: Truth | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSet(Sequence[Sample]):
+    """Samples built on access, so that a data set's label files are decoded one at a time.
+
+    ids: sample ids in file order. build: index -> Sample; raises DataError when that sample's files are broken.
+    """
+
+    ids: tuple[str, ...]
+    build: Callable[[int], Sample]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Sample:  # type: ignore[override]
+        return self.build(range(len(self.ids))[index])
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self.build(index) for index in range(len(self.ids)))
+
+    def head(self, limit: int | None) -> SampleSet:
+        """The first `limit` samples (all of them for None)."""
+        return self if limit is None else SampleSet(self.ids[:limit], self.build)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionSet(Mapping[str, Prediction]):
+    """Predictions by sample id, decoded on access. missing ids are simply absent."""
+
+    ids: tuple[str, ...]
+    build: Callable[[str], Prediction]
+    known: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "known", frozenset(self.ids))
+
+    def __getitem__(self, sample_id: str) -> Prediction:
+        if sample_id not in self.known:
+            raise KeyError(sample_id)
+        return self.build(sample_id)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.ids)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotatedImage:
+    """What a layout's writer turns into files: one image with its panoptic truth in the layout's own label set.
+
+    number: 1, 2, ...; each layout makes its file name and image id of it. image: uint8 [H, W, 3] RGB.
+    """
+
+    number: int
+    image: NDArray[np.uint8]
+    panoptic: Panoptic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """What one metric keeps of one sample: named integer, bool or float64 arrays, opaque to everybody else."""
+
+    sample_id: str
+    arrays: Mapping[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """Scores of a set of samples.
+
+    values: official metric name -> fraction (NaN where undefined). counts: name -> integer (TP, FP, ...).
+    per_class: class name -> metric name -> fraction. missing: sample ids that have no prediction.
+    """
+
+    values: Mapping[str, float]
+    counts: Mapping[str, int]
+    per_class: Mapping[str, Mapping[str, float]]
+    num_expected: int
+    num_scored: int
+    missing: tuple[str, ...] = ()
+
+
+Pooled = Callable[[NDArray[np.int64] | None], Scores]
+"""Scores as a function of how often each sample is counted (int64 [num_samples], None: once each)."""
+
+
+class Metric(Protocol):
+    """measure one sample, summarise many. Neither order nor sharding of the statistics may change a bit of the scores."""
+
+    def measure(self, sample: Sample, prediction: Prediction) -> Stats:
+        """Statistics of one prediction against `sample.truth`."""
+        ...
+
+    def pool(self, stats: Sequence[Stats]) -> Pooled:
+        """Sort by `sample_order`, merge, and return the scoring function; weights follow the order of `stats`."""
+        ...
+
+
+def summarise(metric: Metric, stats: Sequence[Stats]) -> Scores:
+    """Scores of all samples, each counted once."""
+    return metric.pool(stats)(None)
+
+
+def sample_order(sample_id: str) -> tuple[int, int, str]:
+    """Sort key: numeric ids by value (as the COCO tools order images), then all others by text."""
+    return (0, int(sample_id), sample_id) if sample_id.isdigit() else (1, 0, sample_id)
+
+
+def make_instances(
+    *,
+    class_index: Sequence[int] | NDArray[np.int64],
+    masks: Sequence[Rle] | None = None,
+    boxes: NDArray[np.float64] | None = None,
+    box_format: str = "xywh",
+    area: NDArray[np.float64] | None = None,
+    score: NDArray[np.float64] | None = None,
+    object_id: NDArray[np.int64] | None = None,
+    is_crowd: NDArray[np.bool_] | None = None,
+) -> Instances:
+    """Instances with defaults: zero boxes and areas, score 1, object_id 1..N, nothing crowd."""
+    num = len(class_index)
+    return Instances(
+        masks=None if masks is None else tuple(masks),
+        boxes=np.zeros((num, 4)) if boxes is None else np.asarray(boxes, np.float64).reshape(num, 4),
+        box_format=box_format,
+        area=np.zeros(num) if area is None else np.asarray(area, np.float64),
+        class_index=np.asarray(class_index, np.int64),
+        score=np.ones(num) if score is None else np.asarray(score, np.float64),
+        object_id=np.arange(1, num + 1) if object_id is None else np.asarray(object_id, np.int64),
+        is_crowd=np.zeros(num, bool) if is_crowd is None else np.asarray(is_crowd, bool),
+    )

@@ -1,0 +1,50 @@
+"""What is wrong with a file, and the errors that carry it.
+
+A reader or validator collects every `Problem` of its input and raises one `DataError` at the end, so a user sees all of
+them at once. Commands print each problem as one line and exit with code 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One defect of a user's input.
+
+    place: file (and id inside it) where the defect is.
+    message: what was found and what was expected, with the values.
+    remedy: what the user can do about it.
+    """
+
+    place: str
+    message: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}. {self.remedy}"
+
+
+class BenchmarkError(Exception):
+    """Base of all errors that are the input's or the call's fault (exit code 2)."""
+
+
+class DataError(BenchmarkError):
+    """The files of a benchmark, or of a prediction, break their contract."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class UsageError(BenchmarkError):
+    """The command line asks for something that does not exist or does not fit together."""
+
+
+def raise_if_any(problems: Iterable[Problem]) -> None:
+    """Raise one `DataError` with all problems, or return if there are none."""
+    found = tuple(problems)
+    if found:
+        raise DataError(found)
