@@ -1,0 +1,23 @@
+"""What a model is asked: the task sentence and the class names of a benchmark row.
+
+What is asked is separate from what is scored, so a job may put the sentence of another task to the same samples.
+"""
+
+from __future__ import annotations
+
+from benchmark.contract import Prompt, Task
+from benchmark.labels import LabelSet
+
+
+def task_sentence(task: Task) -> str:
+    """The sentence that names the wanted kind of answer, for example "the task is panoptic"."""
+    return f"the task is {task.value}"
+
+
+def build_prompt(scored: Task, labels: LabelSet, asked: Task | None = None) -> Prompt:
+    """Prompt of every sample of a row.
+
+    scored: the row's task; it stays the kind of answer that is wanted.
+    asked: the task that the sentence names instead of `scored`, or None.
+    """
+    return Prompt(task=scored, sentence=task_sentence(asked or scored), labels=labels.names)
