@@ -1,0 +1,239 @@
+"""Binary masks as run lengths, polygons, id-coded colours and resizing: the only bit-level code of the suite.
+
+Run lengths follow the COCO API (column-major, the first run counts zeros; compressed strings hold 5-bit groups) and
+pycocotools 2.0.11 does the work on them: https://github.com/ppwwyyxx/cocoapi. Nothing here reads or writes files.
+An id-coded image stores id = R + 256 G + 65536 B, as the panoptic PNGs of COCO and Cityscapes do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from benchmark.contract import Rle
+
+_MAX_RUN = np.iinfo(np.uint32).max
+
+
+def encode(mask: NDArray[np.bool_]) -> Rle:
+    """Run lengths of one mask. mask: bool [H, W]."""
+    return _from_coco(coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8)))
+
+
+def encode_many(masks: NDArray[np.bool_]) -> tuple[Rle, ...]:
+    """Run lengths of N masks. masks: bool [N, H, W]."""
+    if not len(masks):
+        return ()
+    columns = np.asfortranarray(np.moveaxis(np.asarray(masks), 0, -1), dtype=np.uint8)
+    return tuple(_from_coco(found) for found in coco_mask.encode(columns))
+
+
+def encode_ids(id_map: NDArray[Any], ids: Iterable[int]) -> tuple[Rle, ...]:
+    """Run lengths of the regions `id_map == id`, one for each of `ids`, in one pass over the map.
+
+    id_map: integers [H, W]. An id that does not occur gives an empty mask.
+    """
+    height, width = id_map.shape
+    flat = np.asarray(id_map).ravel(order="F")
+    starts = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1)) if flat.size else np.zeros(0, np.int64)
+    ends = np.concatenate((starts[1:], [flat.size])) if flat.size else starts
+    values = flat[starts]
+    order = np.argsort(values, kind="stable")
+    ranked = values[order]
+    found = []
+    for wanted in ids:
+        low, high = np.searchsorted(ranked, wanted, "left"), np.searchsorted(ranked, wanted, "right")
+        runs = order[low:high]
+        edges = np.stack((starts[runs], ends[runs]), axis=1).ravel()
+        lengths = np.diff(edges, prepend=0, append=flat.size)
+        found.append(from_counts(lengths if lengths[-1] or len(lengths) == 1 else lengths[:-1], (height, width)))
+    return tuple(found)
+
+
+def decode(rle: Rle) -> NDArray[np.bool_]:
+    """The mask as bool [H, W]."""
+    runs = counts(rle)
+    columns = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(rle.size[1], rle.size[0])
+    return np.ascontiguousarray(columns.T)
+
+
+def empty(size: tuple[int, int]) -> Rle:
+    """A mask without pixels. size: (height, width)."""
+    return from_counts([size[0] * size[1]], size)
+
+
+def counts(rle: Rle) -> NDArray[np.int64]:
+    """Uncompressed run lengths, int64 [R]; the first run counts zeros. Raises ValueError for a damaged string."""
+    symbols = np.frombuffer(rle.counts, np.uint8).astype(np.int64) - 48
+    if not symbols.size:
+        return symbols
+    is_last = (symbols & 32) == 0
+    if symbols.min() < 0 or symbols.max() > 63 or not is_last[-1]:
+        raise ValueError(f"run-length string {rle.counts[:20]!r} holds characters outside its code or ends too early")
+    starts = np.concatenate(([0], np.flatnonzero(is_last)[:-1] + 1))
+    lengths = np.diff(np.append(starts, symbols.size))
+    if lengths.max() > 7:
+        raise ValueError(f"run-length string {rle.counts[:20]!r} holds a number of more than 35 bits")
+    place = np.arange(symbols.size) - np.repeat(starts, lengths)
+    values = np.add.reduceat((symbols & 31) << (5 * place), starts)
+    is_negative = (symbols[starts + lengths - 1] & 16) != 0
+    values -= np.where(is_negative, np.int64(1) << (5 * lengths), 0)
+    values[1::2] = np.cumsum(values[1::2])
+    values[2::2] = np.cumsum(values[2::2])
+    return values
+
+
+def from_counts(runs: Sequence[int] | NDArray[np.integer[Any]], size: tuple[int, int]) -> Rle:
+    """A mask of uncompressed run lengths. Raises ValueError unless they are >= 0 and fill `size` (height, width)."""
+    height, width = size
+    lengths = np.asarray(runs, np.int64)
+    _check_runs(lengths, size)
+    return _from_coco(coco_mask.frPyObjects({"size": [height, width], "counts": lengths.tolist()}, height, width))
+
+
+def area(rle: Rle) -> int:
+    """Number of pixels of the mask."""
+    return int(counts(rle)[1::2].sum())
+
+
+def areas(rles: Sequence[Rle]) -> NDArray[np.int64]:
+    """Number of pixels of N masks, int64 [N]."""
+    # One call a mask: pycocotools fails on more than 255 masks in one call under NumPy 2 (OverflowError).
+    return np.array([int(coco_mask.area(_to_coco(rle))) for rle in rles], np.int64)
+
+
+def bounding_box(rle: Rle) -> tuple[float, float, float, float]:
+    """The box (x, y, w, h) around the mask, pixels; all zero for an empty mask."""
+    x, y, w, h = (float(value) for value in coco_mask.toBbox(_to_coco(rle)))
+    return x, y, w, h
+
+
+def bounding_boxes(rles: Sequence[Rle]) -> NDArray[np.float64]:
+    """Boxes (x, y, w, h) around N masks, float64 [N, 4]."""
+    if not rles:
+        return np.zeros((0, 4))
+    return np.asarray(coco_mask.toBbox([_to_coco(rle) for rle in rles]), np.float64).reshape(-1, 4)
+
+
+def iou(
+    detections: Sequence[Rle], truths: Sequence[Rle], is_crowd: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """Mask IoU, float64 [D, G]. For a crowd truth the denominator is the area of the detection alone.
+
+    is_crowd: bool [G], None: no crowds.
+    """
+    flags = np.zeros(len(truths), bool) if is_crowd is None else is_crowd
+    return _pairwise([_to_coco(rle) for rle in detections], [_to_coco(rle) for rle in truths], flags)
+
+
+def box_iou(
+    detections: NDArray[np.float64], truths: NDArray[np.float64], is_crowd: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """Box IoU, float64 [D, G], of (x, y, w, h) boxes [D, 4] and [G, 4], with the crowd rule of `iou`."""
+    flags = np.zeros(len(truths), bool) if is_crowd is None else is_crowd
+    return _pairwise(np.asarray(detections, np.float64), np.asarray(truths, np.float64), flags)
+
+
+def intersections(masks: Sequence[Rle], others: Sequence[Rle]) -> NDArray[np.int64]:
+    """Number of common pixels, int64 [N, M], of every one of N masks with every one of M."""
+    # A crowd's IoU is the intersection over the first mask's area, from which rounding recovers the integer.
+    shares = iou(masks, others, np.ones(len(others), bool))
+    return np.rint(shares * areas(masks)[:, None]).astype(np.int64)
+
+
+def union(rles: Sequence[Rle]) -> Rle:
+    """Pixels of any of at least one mask of equal size."""
+    return _from_coco(coco_mask.merge([_to_coco(rle) for rle in rles]))
+
+
+def intersection(rles: Sequence[Rle]) -> Rle:
+    """Pixels common to all of at least one mask of equal size."""
+    return _from_coco(coco_mask.merge([_to_coco(rle) for rle in rles], intersect=True))
+
+
+def from_polygons(polygons: Sequence[Sequence[float]], size: tuple[int, int]) -> Rle:
+    """Union of polygons, rasterised as COCO does (boundary traced at 5x resolution, clipped to the image).
+
+    polygons: flat lists x0, y0, x1, y1, ... of at least three points, pixels. size: (height, width).
+    Raises ValueError for a polygon of fewer than three points or an odd number of values.
+    """
+    if not polygons:
+        return empty(size)
+    for polygon in polygons:
+        if len(polygon) < 6 or len(polygon) % 2:
+            raise ValueError(f"polygon has {len(polygon)} numbers; expected x, y pairs of at least 3 points")
+    parts = coco_mask.frPyObjects([[float(value) for value in polygon] for polygon in polygons], *size)
+    return _from_coco(coco_mask.merge(parts))
+
+
+def from_json(value: Mapping[str, Any]) -> Rle:
+    """A mask of COCO's JSON form: `size` [h, w] and `counts` as compressed text or as a list of run lengths.
+
+    Raises ValueError when a field is missing or the run lengths do not fill the size.
+    """
+    if set(value) < {"size", "counts"}:
+        raise ValueError(f"run-length mask has fields {sorted(value)}; expected 'size' and 'counts'")
+    height, width = (int(number) for number in value["size"])
+    runs = value["counts"]
+    if isinstance(runs, str | bytes):
+        rle = Rle(size=(height, width), counts=runs.encode("ascii") if isinstance(runs, str) else runs)
+        _check_runs(counts(rle), rle.size)
+        return rle
+    return from_counts(runs, (height, width))
+
+
+def to_json(rle: Rle) -> dict[str, Any]:
+    """COCO's compressed JSON form: {"size": [h, w], "counts": text}."""
+    return {"size": list(rle.size), "counts": rle.counts.decode("ascii")}
+
+
+def to_json_uncompressed(rle: Rle) -> dict[str, Any]:
+    """COCO's uncompressed JSON form, used for crowd regions: {"size": [h, w], "counts": [ints]}."""
+    return {"size": list(rle.size), "counts": counts(rle).tolist()}
+
+
+def ids_from_colors(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Ids int32 [H, W] of an id-coded image uint8 [H, W, 3]."""
+    wide = rgb[..., :3].astype(np.int32)
+    return wide[..., 0] | wide[..., 1] << 8 | wide[..., 2] << 16
+
+
+def colors_from_ids(ids: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Id-coded image uint8 [H, W, 3] of ids [H, W]. Raises ValueError for an id outside 0..2^24 - 1."""
+    wide = np.asarray(ids, np.int64)
+    if wide.size and (wide.min() < 0 or wide.max() >= 1 << 24):
+        raise ValueError(f"ids reach from {wide.min()} to {wide.max()}; three 8-bit channels hold 0 to {(1 << 24) - 1}")
+    return np.stack((wide & 255, wide >> 8 & 255, wide >> 16), axis=-1).astype(np.uint8)
+
+
+def resize_nearest(labels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Labels or masks [H, W] at `size` (height, width); each pixel takes the source pixel under its centre."""
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(np.int64) for new, old in zip(size, labels.shape, strict=True)
+    )
+    return labels[rows[:, None], columns[None, :]]
+
+
+def _check_runs(lengths: NDArray[np.int64], size: tuple[int, int]) -> None:
+    total = int(lengths.sum())
+    if total != size[0] * size[1] or (lengths < 0).any() or (lengths > _MAX_RUN).any():
+        raise ValueError(f"run lengths cover {total} pixels; expected runs >= 0 that fill {size[0]}x{size[1]}")
+
+
+def _pairwise(detections: Any, truths: Any, is_crowd: NDArray[np.bool_]) -> NDArray[np.float64]:
+    if not len(detections) or not len(truths):
+        return np.zeros((len(detections), len(truths)))
+    return np.asarray(coco_mask.iou(detections, truths, [int(flag) for flag in is_crowd]), np.float64)
+
+
+def _to_coco(rle: Rle) -> dict[str, Any]:
+    return {"size": list(rle.size), "counts": rle.counts}
+
+
+def _from_coco(value: Mapping[str, Any]) -> Rle:
+    height, width = value["size"]
+    return Rle(size=(int(height), int(width)), counts=bytes(value["counts"]))
