@@ -1,0 +1,1 @@
+"""The procedural world behind every `@mini` number: seeded scenes, rendered and written in each official layout."""
