@@ -1,0 +1,118 @@
+"""Which sample stands at which position of a training run, as a function of (seed, position) alone.
+
+A run that is killed and resumed sees the same images, crops and tasks as one that was not, because nothing depends on how
+often a generator was called before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from mmengine.dist import get_rank, get_world_size
+from numpy.typing import NDArray
+from torch.utils.data import Dataset, Sampler
+
+from benchmark.contract import Panoptic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotatedSource:
+    """One training data set. size: number of samples. load: index -> (sample id, RGB uint8 [H, W, 3], truth). weight: share."""
+
+    size: int
+    load: Callable[[int], tuple[str, NDArray[np.uint8], Panoptic]]
+    weight: float = 1.0
+
+
+class Recipe(Protocol):
+    """Turns an annotated image into (network input, training target), with all randomness from the generator."""
+
+    def __call__(self, image: NDArray[np.uint8], panoptic: Panoptic, rng: np.random.Generator) -> tuple[Any, Any]: ...
+
+
+class PositionSampler(Sampler[int]):
+    """Yields the run's positions of this rank for ever: rank, rank + world size, ...
+
+    The data set turns a position into an example. `skip` moves on without loading anything, which is how MMEngine resumes.
+    """
+
+    def __init__(self) -> None:
+        self._next = get_rank()
+        self._step = get_world_size()
+
+    def __iter__(self) -> Iterator[int]:
+        while True:
+            position = self._next
+            self._next += self._step
+            yield position
+
+    def skip(self, num_samples: int) -> None:
+        """Leave out this rank's next `num_samples` positions."""
+        self._next += num_samples * self._step
+
+    def set_epoch(self, epoch: int) -> None:
+        """Positions do not depend on epochs."""
+
+
+class Mixture:
+    """Which data set, and which of its samples, stands at a position of the run.
+
+    sizes: samples of each data set. weights: their shares of the positions (any positive scale). The data set is drawn by
+    share; its samples are walked in seeded permutations (a single data set is seen exactly once an epoch).
+    """
+
+    def __init__(self, sizes: Sequence[int], *, weights: Sequence[float], seed: int) -> None:
+        if len(sizes) != len(weights) or min(sizes) < 1 or min(weights) <= 0:
+            raise ValueError(
+                f"every data set needs samples and a positive weight, got sizes {sizes}, weights {weights}"
+            )
+        self._sizes = tuple(sizes)
+        self._shares = np.asarray(weights, np.float64) / float(sum(weights))
+        self._seed = seed
+        self._epochs: dict[int, tuple[int, np.ndarray]] = {}
+
+    def __getitem__(self, position: int) -> tuple[int, int]:
+        """(data set number, sample index) of a position."""
+        number = 0
+        if len(self._sizes) > 1:
+            number = int(np.random.default_rng([self._seed, 1, position]).choice(len(self._sizes), p=self._shares))
+        epoch, index = divmod(int(position * self._shares[number]), self._sizes[number])
+        return number, int(self._permutation(number, epoch)[index])
+
+    def _permutation(self, number: int, epoch: int) -> np.ndarray:
+        known_epoch, permutation = self._epochs.get(number, (-1, np.empty(0, np.int64)))
+        if known_epoch != epoch:
+            permutation = np.random.default_rng([self._seed, 2, number, epoch]).permutation(self._sizes[number])
+            self._epochs[number] = (epoch, permutation)
+        return permutation
+
+
+def position_generator(seed: int, position: int) -> np.random.Generator:
+    """The generator of one position's augmentation and task."""
+    return np.random.default_rng([seed, 0, position])
+
+
+class Examples(Dataset[dict[str, Any]]):
+    """Training examples by position: {"inputs", "targets", "sample_ids"} as the recipe makes them."""
+
+    def __init__(self, sources: Sequence[AnnotatedSource], *, recipe: Recipe, seed: int, length: int) -> None:
+        self._sources, self._recipe, self._seed, self._length = sources, recipe, seed, length
+        sizes, weights = [s.size for s in sources], [s.weight for s in sources]
+        self._mixture = Mixture(sizes, weights=weights, seed=seed)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, position: int) -> dict[str, Any]:
+        number, index = self._mixture[position]
+        sample_id, image, panoptic = self._sources[number].load(index)
+        inputs, target = self._recipe(image, panoptic, position_generator(self._seed, position))
+        return {"inputs": inputs, "targets": target, "sample_ids": sample_id}
+
+
+def collate(examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One dict of lists; the model pads images of differing size itself."""
+    return {key: [example[key] for example in examples] for key in examples[0]}

@@ -1,0 +1,164 @@
+"""How a model is trained, apart from what it is: parameter groups, autocast, the MMEngine Runner.
+
+`Trainer` is the component a config names with its numbers; it is handed a model and annotated images and leaves one file of
+weights. Killed at any moment, it continues from its last resume point to the same bits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dist import get_world_size, is_distributed
+from mmengine.hooks import EMAHook, Hook
+from mmengine.model import MMDistributedDataParallel
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import _load_checkpoint as load_checkpoint_file
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from models.sampling import AnnotatedSource, Examples, PositionSampler, Recipe, collate
+from models.training_hooks import (
+    RESUME_FILE,
+    SCALARS_FILE,
+    Report,
+    ResumePoint,
+    ScalarLog,
+    SeedEachIteration,
+    StopOnNonFiniteLoss,
+)
+
+NO_DECAY_PARAMETERS = ("relative_position_bias_table", "absolute_pos_embed")
+NO_DECAY_MODULES = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm, nn.Embedding)
+
+
+def parameter_groups(
+    model: nn.Module, *, learning_rate: float, backbone_factor: float, weight_decay: float
+) -> list[dict[str, Any]]:
+    """Optimiser groups after the authors' rule.
+
+    The backbone learns at `backbone_factor` times the rate; norm layers, embeddings and relative position tables are not
+    decayed, biases and free parameters are. Frozen parameters are left out.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    seen: set[int] = set()
+    for module_name, module in model.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if not parameter.requires_grad or id(parameter) in seen:
+                continue
+            seen.add(id(parameter))
+            rate = learning_rate * (backbone_factor if "backbone" in module_name.split(".") else 1.0)
+            is_free = isinstance(module, NO_DECAY_MODULES) or name in NO_DECAY_PARAMETERS
+            groups.setdefault((rate, 0.0 if is_free else weight_decay), []).append(parameter)
+    return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
+
+
+class AutocastOptimWrapper(OptimWrapper):
+    """MMEngine's optimiser wrapper under bfloat16 autocast, which needs no loss scaling and works on CPUs as well."""
+
+    @contextlib.contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Autocast the forward pass on the device of the model's parameters."""
+        device = next(model.parameters()).device.type
+        with super().optim_context(model), torch.autocast(device, dtype=torch.bfloat16):
+            yield
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trainer:
+    """Numbers of one training run.
+
+    batch_size: images an iteration over all processes. schedule: MMEngine parameter schedulers. clip_norm: largest L2 norm of
+    the gradient, None for no clipping. ema_momentum: weight of the newest parameters in the moving average, None for none.
+    """
+
+    iterations: int
+    batch_size: int
+    recipe: Recipe
+    learning_rate: float = 1e-4
+    backbone_factor: float = 0.1
+    weight_decay: float = 0.05
+    schedule: Sequence[Mapping[str, Any]] = ()
+    clip_norm: float | None = None
+    autocast: bool = False
+    ema_momentum: float | None = None
+    workers: int = 2
+    save_interval: int = 1000
+    log_interval: int = 50
+
+    def fit(
+        self, model: nn.Module, sources: Sequence[AnnotatedSource], *, work_dir: Path, seed: int, report: Report
+    ) -> dict[str, Tensor]:
+        """Train, or continue from `work_dir`; returns the final weights (the moving average where there is one)."""
+        resume_file = work_dir / RESUME_FILE
+        runner = Runner(
+            model=model,
+            work_dir=str(work_dir),
+            train_dataloader=self._dataloader(sources, seed),
+            train_cfg={"by_epoch": False, "max_iters": self.iterations},
+            optim_wrapper=self._optim_wrapper(model),
+            param_scheduler=[dict(row) for row in self.schedule],
+            default_hooks={"timer": None, "logger": None, "checkpoint": None, "sampler_seed": None},
+            custom_hooks=self._hooks(work_dir, seed, report),
+            load_from=str(resume_file) if resume_file.is_file() else None,
+            resume=resume_file.is_file(),
+            launcher="pytorch" if is_distributed() else "none",
+            randomness={"seed": seed},
+            log_level="WARNING",
+            experiment_name=f"seed-{seed}",
+            cfg={"model_wrapper_cfg": _wrapper()},
+        )
+        runner.train()
+        return load_weights(resume_file)
+
+    def _dataloader(self, sources: Sequence[AnnotatedSource], seed: int) -> DataLoader[dict[str, Any]]:
+        share, rest = divmod(self.batch_size, get_world_size())
+        if rest or share == 0:
+            raise ValueError(f"batch size {self.batch_size} cannot be shared by {get_world_size()} processes")
+        examples = Examples(sources, recipe=self.recipe, seed=seed, length=self.iterations * self.batch_size)
+        return DataLoader(
+            examples,
+            batch_size=share,
+            sampler=PositionSampler(),
+            num_workers=self.workers,
+            collate_fn=collate,
+            persistent_workers=self.workers > 0,
+        )
+
+    def _optim_wrapper(self, model: nn.Module) -> OptimWrapper:
+        groups = parameter_groups(
+            model,
+            learning_rate=self.learning_rate,
+            backbone_factor=self.backbone_factor,
+            weight_decay=self.weight_decay,
+        )
+        wrapper = AutocastOptimWrapper if self.autocast else OptimWrapper
+        clip = None if self.clip_norm is None else {"max_norm": self.clip_norm}
+        return wrapper(optimizer=torch.optim.AdamW(groups, lr=self.learning_rate), clip_grad=clip)
+
+    def _hooks(self, work_dir: Path, seed: int, report: Report) -> list[Hook]:
+        hooks: list[Hook] = [
+            SeedEachIteration(seed),
+            StopOnNonFiniteLoss(),
+            ScalarLog(work_dir / SCALARS_FILE, interval=self.log_interval, report=report),
+            ResumePoint(self.save_interval),
+        ]
+        if self.ema_momentum is not None:
+            hooks.append(EMAHook(momentum=self.ema_momentum, update_buffers=True))
+        return hooks
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """The model's tensors of a resume point. MMEngine's EMAHook stores the moving average under `state_dict`."""
+    return dict(load_checkpoint_file(str(path), map_location="cpu")["state_dict"])
+
+
+def _wrapper() -> dict[str, Any]:
+    """Arguments of MMEngine's DDP wrapper; on a CPU it must not be given device ids."""
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else None
+    return {"type": MMDistributedDataParallel, "device_ids": devices, "broadcast_buffers": False}
