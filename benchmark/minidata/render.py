@@ -1,4 +1,7 @@
-"""From a scene to pixels and panoptic truth. A pixel belongs to the front-most region that covers at least half of it."""
+"""From a scene to pixels and panoptic truth.
+
+A pixel belongs to the front-most part of the scene that covers at least half of it; edges are anti-aliased.
+"""
 
 from __future__ import annotations
 

@@ -44,7 +44,10 @@ HELDOUT_PAIRS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thing:
-    """One countable object. centre: (y, x). diameter: of the silhouette's nominal circle. rgb, second_rgb: its two colours."""
+    """One countable object.
+
+    centre: (y, x). diameter: of the silhouette's nominal circle. rgb, second_rgb: its two colours.
+    """
 
     kind: str
     colour: str
@@ -113,7 +116,10 @@ class Lighting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """Everything about one image. size: (height, width). regions, things: painted in order, so later ones lie in front."""
+    """Everything about one image.
+
+    size: (height, width). regions, things: painted in this order, so later ones lie in front.
+    """
 
     seed: int
     split: str

@@ -78,7 +78,7 @@ OUTLINES: Mapping[str, Contours] = MappingProxyType(
 
 
 def coverage(thing: Thing, size: tuple[int, int]) -> Coverage:
-    """The part of a thing that lies inside the image, nothing hidden yet. An object wholly outside gives an empty patch."""
+    """The part of a thing that lies inside the image, nothing hidden yet; an empty patch if it lies wholly outside."""
     height, width = size
     reach = 0.7 * thing.diameter + 2
     top, left = (max(0, math.floor(at - reach)) for at in thing.centre)
@@ -96,6 +96,6 @@ def coverage(thing: Thing, size: tuple[int, int]) -> Coverage:
         for outline in OUTLINES[thing.kind]
     ]
     canvas = np.zeros(((bottom - top) * OVERSAMPLING, (right - left) * OVERSAMPLING), np.uint8)
-    cv2.fillPoly(canvas, outlines, 255, shift=SUBPIXEL_BITS)
+    cv2.fillPoly(canvas, outlines, (255.0,), shift=SUBPIXEL_BITS)
     alpha = cv2.resize(canvas, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
     return Coverage(alpha=alpha.astype(np.float32) / 255.0, top=top, left=left)

@@ -63,7 +63,7 @@ def _noise(region: Region, size: tuple[int, int], cell: float) -> Field:
     height, width = size
     shape = (max(2, math.ceil(height / cell) + 1), max(2, math.ceil(width / cell) + 1))
     coarse = np.random.default_rng(region.seed).random(shape, dtype=np.float32)
-    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def _waves(region: Region, y: Field, x: Field) -> Field:
