@@ -188,6 +188,15 @@ class AnnotatedImage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotatedSource:
+    """One training data set. size: samples. load: index -> (sample id, RGB uint8 [H, W, 3], truth). weight: its share."""
+
+    size: int
+    load: Callable[[int], tuple[str, NDArray[np.uint8], Panoptic]]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
     """What one metric keeps of one sample: named integer, bool or float64 arrays, opaque to everybody else."""
 

@@ -1,7 +1,7 @@
 """Training augmentations of OneFormer: one frozen record per step, applied to an image and its segment ids together.
 
-Follows the authors' data mappers (SHI-Labs/OneFormer, commit 4962ef6): images are resized with PIL's bilinear filter on
-uint8, ids with nearest neighbour; colour jitter is the SSD recipe. Every random number comes from the generator passed in.
+Follows the authors' data mappers (SHI-Labs/OneFormer, commit 4962ef6): images are resized with PIL's bilinear filter
+on uint8, ids with nearest neighbour; colour jitter is SSD's. Every random number comes from the generator passed in.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
 """Which sample stands at which position of a training run, as a function of (seed, position) alone.
 
-A run that is killed and resumed sees the same images, crops and tasks as one that was not, because nothing depends on how
-often a generator was called before.
+A run that is killed and resumed sees the same images, crops and tasks as one that was not, because nothing depends on
+how often a generator was called before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,16 +14,7 @@ from mmengine.dist import get_rank, get_world_size
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
-from benchmark.contract import Panoptic
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnnotatedSource:
-    """One training data set. size: number of samples. load: index -> (sample id, RGB uint8 [H, W, 3], truth). weight: share."""
-
-    size: int
-    load: Callable[[int], tuple[str, NDArray[np.uint8], Panoptic]]
-    weight: float = 1.0
+from benchmark.contract import AnnotatedSource, Panoptic
 
 
 class Recipe(Protocol):
@@ -36,7 +26,7 @@ class Recipe(Protocol):
 class PositionSampler(Sampler[int]):
     """Yields the run's positions of this rank for ever: rank, rank + world size, ...
 
-    The data set turns a position into an example. `skip` moves on without loading anything, which is how MMEngine resumes.
+    The data set turns a position into an example. `skip` moves on without loading anything: MMEngine resumes with it.
     """
 
     def __init__(self) -> None:
@@ -60,8 +50,8 @@ class PositionSampler(Sampler[int]):
 class Mixture:
     """Which data set, and which of its samples, stands at a position of the run.
 
-    sizes: samples of each data set. weights: their shares of the positions (any positive scale). The data set is drawn by
-    share; its samples are walked in seeded permutations (a single data set is seen exactly once an epoch).
+    sizes: samples of each data set. weights: their shares of the positions (any positive scale). The data set is drawn
+    by share; its samples are walked in seeded permutations (a single data set is seen exactly once an epoch).
     """
 
     def __init__(self, sizes: Sequence[int], *, weights: Sequence[float], seed: int) -> None:

@@ -1,7 +1,7 @@
 """How a model is trained, apart from what it is: parameter groups, autocast, the MMEngine Runner.
 
-`Trainer` is the component a config names with its numbers; it is handed a model and annotated images and leaves one file of
-weights. Killed at any moment, it continues from its last resume point to the same bits.
+`Trainer` is the component a config names with its numbers; it is handed a model and annotated images and returns the
+final weights. Killed at any moment, it continues from its last resume point to the same bits.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from mmengine.runner.checkpoint import _load_checkpoint as load_checkpoint_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from models.sampling import AnnotatedSource, Examples, PositionSampler, Recipe, collate
+from benchmark.contract import AnnotatedSource
+from models.sampling import Examples, PositionSampler, Recipe, collate
 from models.training_hooks import (
     RESUME_FILE,
     SCALARS_FILE,
@@ -42,8 +43,8 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Optimiser groups after the authors' rule.
 
-    The backbone learns at `backbone_factor` times the rate; norm layers, embeddings and relative position tables are not
-    decayed, biases and free parameters are. Frozen parameters are left out.
+    The backbone learns at `backbone_factor` times the rate; norm layers, embeddings and relative position tables are
+    not decayed, biases and free parameters are. Frozen parameters are left out.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     seen: set[int] = set()
@@ -73,8 +74,8 @@ class AutocastOptimWrapper(OptimWrapper):
 class Trainer:
     """Numbers of one training run.
 
-    batch_size: images an iteration over all processes. schedule: MMEngine parameter schedulers. clip_norm: largest L2 norm of
-    the gradient, None for no clipping. ema_momentum: weight of the newest parameters in the moving average, None for none.
+    batch_size: images an iteration over all processes. schedule: MMEngine parameter schedulers. clip_norm: largest L2
+    norm of the gradient, None for no clipping. ema_momentum: weight of the newest parameters in the moving average.
     """
 
     iterations: int

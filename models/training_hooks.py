@@ -1,10 +1,9 @@
-"""MMEngine hooks of a training run: seeding by iteration, resume points, logged scalars, a stop at non-finite losses."""
+"""MMEngine hooks of a training run: seeding by iteration, resume points, logs, a stop at non-finite losses."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -75,7 +74,7 @@ class ResumePoint(Hook):
         )
         if get_rank() == 0:
             partial = Path(runner.work_dir) / "latest.pth.partial"
-            os.replace(partial, partial.with_suffix(""))
+            partial.replace(partial.with_suffix(""))
 
 
 class ScalarLog(Hook):

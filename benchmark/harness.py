@@ -1,0 +1,264 @@
+"""From a config to a trained system: resolves variants, builds components, hands data to trainer and model.
+
+A system is one file in `configs/`: a base (`model`, `trainer`) and `variants` that hold differences. Nested
+`dict(type=Class, ...)` are built from the inside out, so components receive finished modules. Models never open files
+and never learn a data set's name: this module loads images and hands over arrays, class names and thing flags.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.config.lazy import LazyAttr, LazyObject
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from benchmark import catalog, labels
+from benchmark.contract import AnnotatedSource, Panoptic, Prediction, Sample, SampleSet
+from benchmark.problems import DataError, Problem, UsageError
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+FINAL_WEIGHTS = "final.safetensors"
+
+Report = Callable[[int, int, float], None]
+"""Called with (iterations done, iterations in all, mean total loss since the last call)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """One set of weights. label_set: the classes it answers. rows: training row name -> share of the images seen.
+
+    start_from: label set whose weights it begins with, or None. config: its resolved `model`, `trainer` and `source`.
+    """
+
+    label_set: str
+    rows: Mapping[str, float]
+    iterations: int
+    start_from: str | None
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """A system's variant, resolved. config_hash: hexadecimal SHA-256 of `config_text` (JSON)."""
+
+    name: str
+    variant: str
+    trainings: tuple[Training, ...]
+    config_text: str
+    config_hash: str
+
+    def training_for(self, label_set: str) -> Training | None:
+        """The training that answers a label set, or None."""
+        return next((training for training in self.trainings if training.label_set == label_set), None)
+
+
+def list_systems() -> tuple[str, ...]:
+    """Every `system:variant`, in file order."""
+    configs = {path.stem: Config.fromfile(path, lazy_import=True) for path in sorted(CONFIGS.glob("*.py"))}
+    return tuple(f"{name}:{variant}" for name, config in configs.items() for variant in config.get("variants", ()))
+
+
+def load_system(name: str, variant: str, options: Sequence[str] = ()) -> System:
+    """The system with its variant's differences and the command line's `key=value` options applied.
+
+    Raises UsageError for a name, variant or option that does not exist, with the nearest one that does.
+    """
+    path = CONFIGS / f"{name}.py"
+    if not path.is_file():
+        raise UsageError(_unknown("system", name, sorted({known.split(":")[0] for known in list_systems()})))
+    config = Config.fromfile(path, lazy_import=True)
+    if variant not in config.variants:
+        raise UsageError(_unknown(f"variant of {name}", variant, list(config.variants)))
+    row = config.variants[variant]
+    base = merged({key: config[key] for key in ("model", "trainer", "load_weights")}, _without(row, "trainings"))
+    trainings = tuple(_training(base, differences, options) for differences in row["trainings"])
+    text = json.dumps({training.label_set: plain(training.config) for training in trainings}, indent=1, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return System(name=name, variant=variant, trainings=trainings, config_text=text, config_hash=digest)
+
+
+def _training(base: Mapping[str, Any], differences: Mapping[str, Any], options: Sequence[str]) -> Training:
+    config = merged(base, _without(differences, "label_set", "rows", "start_from"))
+    for option in options:
+        config = merged(config, _parsed(option, config))
+    return Training(
+        label_set=differences["label_set"],
+        rows=dict(differences["rows"]),
+        iterations=config["trainer"]["iterations"],
+        start_from=differences.get("start_from"),
+        config=config,
+    )
+
+
+def merged(base: Mapping[str, Any], differences: Mapping[str, Any]) -> dict[str, Any]:
+    """A deep merge; a difference that names another `type` replaces the whole dict."""
+    result = dict(base)
+    for key, value in differences.items():
+        old = result.get(key)
+        is_same_kind = isinstance(value, Mapping) and isinstance(old, Mapping)
+        if is_same_kind and ("type" not in value or plain(value["type"]) == plain(old.get("type"))):
+            result[key] = merged(old, value)
+        else:
+            result[key] = value
+    return result
+
+
+def build(node: Any, **given: Any) -> Any:
+    """Construct nested `dict(type=Class, ...)` from the inside out; `given` are more arguments of the outermost one."""
+    if isinstance(node, Mapping):
+        values = {key: build(value) for key, value in node.items() if key != "type"} | given
+        return node["type"](**values) if "type" in node else values
+    if isinstance(node, (list, tuple)):
+        return type(node)(build(item) for item in node)
+    return node
+
+
+def plain(node: Any) -> Any:
+    """The config as JSON values, classes as dotted names."""
+    if isinstance(node, Mapping):
+        return {key: plain(value) for key, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        return [plain(item) for item in node]
+    if isinstance(node, (LazyObject, LazyAttr)):
+        return node.dotted_name if hasattr(node, "dotted_name") else str(node)
+    return f"{node.__module__}.{node.__qualname__}" if isinstance(node, type) else node
+
+
+def build_model(training: Training) -> nn.Module:
+    """The training's model with fresh weights, told its class names and which of them are things."""
+    return build(training.config["model"], **_classes(training))
+
+
+def _classes(training: Training) -> dict[str, Any]:
+    label_set = labels.load(training.label_set)
+    return {"class_names": label_set.names, "is_thing": tuple(bool(flag) for flag in label_set.is_thing)}
+
+
+def train(
+    training: Training,
+    *,
+    data_root: Path,
+    is_mini: bool,
+    work_dir: Path,
+    seed: int,
+    report: Report,
+    start_from: Path | None = None,
+) -> Path:
+    """Train, or continue, in `work_dir`; returns the file of the final weights.
+
+    start_from: weights to begin with; tensors whose shape differs keep their fresh values. Raises DataError where
+    training data is missing or broken.
+    """
+    final = work_dir / FINAL_WEIGHTS
+    if final.is_file():
+        return final
+    sources = _sources(training, data_root=data_root, is_mini=is_mini)
+    work_dir.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    model = build_model(training)
+    if start_from is not None:
+        load_matching(model, load_file(start_from))
+    trainer = build(merged(training.config["trainer"], {"recipe": _classes(training)}))
+    weights = trainer.fit(model, sources, work_dir=work_dir, seed=seed, report=report)
+    partial = final.with_suffix(".partial")
+    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, partial)
+    partial.replace(final)
+    return final
+
+
+def _sources(training: Training, *, data_root: Path, is_mini: bool) -> list[AnnotatedSource]:
+    sources = []
+    for name, weight in training.rows.items():
+        samples = catalog.open_samples(catalog.get(name), data_root, is_mini=is_mini)
+        sources.append(AnnotatedSource(size=len(samples), load=_loader(samples), weight=weight))
+    return sources
+
+
+def _loader(samples: SampleSet) -> Callable[[int], tuple[str, NDArray[np.uint8], Panoptic]]:
+    def load(index: int) -> tuple[str, NDArray[np.uint8], Panoptic]:
+        sample = samples[index]
+        truth = sample.truth.frames[0] if sample.truth else None
+        if not isinstance(truth, Panoptic):
+            raise TypeError(f"{sample.sample_id}: joint training needs panoptic annotation")
+        return sample.sample_id, read_image(sample.frames[0]), truth
+
+    return load
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3] RGB. Raises DataError when the file is not a readable image."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    if image is None:
+        raise DataError([Problem(place=str(path), message="not a readable image", remedy="Restore the file")])
+    return np.asarray(image, np.uint8)
+
+
+def load_matching(model: nn.Module, weights: Mapping[str, torch.Tensor]) -> tuple[str, ...]:
+    """Load the tensors whose name and shape fit; returns the names that keep their fresh values."""
+    own = model.state_dict()
+    fitting = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
+    model.load_state_dict(fitting, strict=False)
+    return tuple(sorted(set(own) - set(fitting)))
+
+
+def load_predictor(training: Training, checkpoint: Path) -> Callable[[Sample], Prediction]:
+    """The label set's model with a checkpoint's weights, as a function from samples to predictions.
+
+    checkpoint: our own safetensors file or a published layout that the system's `load_weights` knows. Raises
+    BenchmarkError when a key is missing, unexpected or of another shape.
+    """
+    model = build_model(training)
+    build(training.config["load_weights"])(model, checkpoint)
+    model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+
+    def predict(sample: Sample) -> Prediction:
+        with torch.inference_mode():
+            return model.predict(read_image(sample.frames[0]), sample)
+
+    return predict
+
+
+def _parsed(option: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """One `a.b.c=value` of the command line as nested differences; the path must exist in the config."""
+    path, separator, text = option.partition("=")
+    keys, node = path.split("."), config
+    for depth, key in enumerate(keys):
+        if not separator or not isinstance(node, Mapping) or key not in node:
+            place = ".".join(keys[:depth]) or "the config"
+            raise UsageError(_unknown(f"option {option!r}: key of {place}", key, list(node)))
+        node = node[key]
+    value = _literal(text)
+    for key in reversed(keys):
+        value = {key: value}
+    return value
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _without(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key not in names}
+
+
+def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return (
+        f"Unknown {kind}: {name!r}. " + (f"Did you mean {near[0]!r}? " if near else "") + f"Known: {', '.join(known)}."
+    )
