@@ -1,0 +1,159 @@
+"""PNG and JPEG files: decoding with a complaint that names the file, header sizes, end marks, atomic writing.
+
+Label PNGs come back as their stored numbers (palette indices, not colours). Nothing here knows what a pixel means.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmark.problems import DataError, Problem
+
+PNG_START = b"\x89PNG\r\n\x1a\n"
+PNG_END = b"IEND\xaeB`\x82"
+JPEG_START = b"\xff\xd8"
+JPEG_END = b"\xff\xd9"
+TAIL = 4096
+"""Bytes at the end of a file among which its end mark must lie; some cameras append a few of their own."""
+PALETTE = 3
+REMEDY = "Download or write this file again"
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """An image as uint8 [H, W, 3] RGB. Raises DataError."""
+    data = _bytes(path)
+    return np.ascontiguousarray(_decode(path, data, cv2.IMREAD_COLOR)[..., ::-1]).astype(np.uint8, copy=False)
+
+
+def read_numbers(path: Path) -> NDArray[Any]:
+    """A single-channel PNG as stored: uint8 or uint16 [H, W]; palette images give indices. Raises DataError."""
+    data = _bytes(path)
+    if data[:8] == PNG_START and len(data) > 25 and data[25] == PALETTE:
+        numbers = _palette_indices(path, data)
+    else:
+        numbers = _decode(path, data, cv2.IMREAD_UNCHANGED)
+    if numbers.ndim != 2:
+        message = f"has {numbers.shape[2]} channels; expected one channel of numbers"
+        raise DataError([Problem(place=str(path), message=message, remedy="Write it as an 8 or 16 bit grey PNG")])
+    return numbers
+
+
+def header_size(path: Path) -> tuple[int, int]:
+    """(height, width) as the file's header states it, and a check of its first and last bytes. Raises DataError."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(1 << 16)
+            file.seek(max(0, path.stat().st_size - TAIL))
+            end = file.read()
+    except OSError as error:
+        raise DataError([_unreadable(path, error)]) from error
+    if start[:8] == PNG_START and PNG_END in end and len(start) >= 24:
+        return int.from_bytes(start[20:24], "big"), int.from_bytes(start[16:20], "big")
+    if start[:2] == JPEG_START and JPEG_END in end:
+        return _jpeg_size(path)
+    raise DataError([_broken(path, start)])
+
+
+def check_image(path: Path, size: tuple[int, int] | None, *, decode: bool) -> list[Problem]:
+    """What is wrong with an image file. size: expected (height, width) or None. decode: look at every pixel, too."""
+    try:
+        found = header_size(path)
+        if decode:
+            found = _decode(path, _bytes(path), cv2.IMREAD_UNCHANGED).shape[:2]
+    except DataError as error:
+        return list(error.problems)
+    return [] if size is None or found == size else [size_problem(path, found, size)]
+
+
+def size_problem(path: Path, found: tuple[int, ...], expected: tuple[int, int]) -> Problem:
+    """The complaint about a file of a wrong size. found, expected: (height, width)."""
+    message = f"is {found[0]}x{found[1]} (height x width), expected {expected[0]}x{expected[1]}"
+    return Problem(place=str(path), message=message, remedy="Use the file of the original size")
+
+
+def write_png(path: Path, pixels: NDArray[Any], *, compression: int = 1) -> None:
+    """Write uint8 or uint16 [H, W], or uint8 [H, W, 3 or 4] in RGB(A) order, whole or not at all."""
+    _write(path, ".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, compression])
+
+
+def write_jpeg(path: Path, pixels: NDArray[np.uint8], *, quality: int = 95) -> None:
+    """Write uint8 [H, W, 3] RGB as a JPEG, whole or not at all."""
+    _write(path, ".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all; missing folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write(path: Path, extension: str, pixels: NDArray[Any], options: list[int]) -> None:
+    if pixels.ndim == 3:
+        pixels = pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
+    is_done, data = cv2.imencode(extension, np.ascontiguousarray(pixels), options)
+    if not is_done:
+        raise ValueError(f"an image of shape {pixels.shape} and type {pixels.dtype} cannot be stored as {extension}")
+    write_whole(path, data.tobytes())
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError([_unreadable(path, error)]) from error
+    mark = PNG_END if data[:8] == PNG_START else JPEG_END
+    if mark not in data[-TAIL:]:
+        raise DataError([_broken(path, data)])
+    return data
+
+
+def _decode(path: Path, data: bytes, flag: int) -> NDArray[Any]:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels is None:
+        raise DataError([_broken(path, data)])
+    return np.asarray(pixels)
+
+
+def _palette_indices(path: Path, data: bytes) -> NDArray[Any]:
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return np.asarray(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError([_broken(path, data)]) from error
+
+
+def _jpeg_size(path: Path) -> tuple[int, int]:
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError([_broken(path, JPEG_START)]) from error
+
+
+def _broken(path: Path, data: bytes) -> Problem:
+    if not data:
+        message = "is empty"
+    elif data[:8] == PNG_START or data[:2] == JPEG_START:
+        message = f"is truncated or damaged ({path.stat().st_size:,} bytes, no readable picture to its end)"
+    else:
+        message = f"is neither a PNG nor a JPEG file (it starts with {data[:8]!r})"
+    return Problem(place=str(path), message=message, remedy=REMEDY)
+
+
+def _unreadable(path: Path, error: OSError) -> Problem:
+    if isinstance(error, FileNotFoundError):
+        return Problem(place=str(path), message="the file is missing", remedy="Add it, or take it off the list")
+    return Problem(place=str(path), message=f"cannot be read ({error.strerror})", remedy="Check the file's permissions")

@@ -1,0 +1,48 @@
+"""JSON files: reading with a complaint that names line and column, atomic writing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmark.formats.image_files import write_whole
+from benchmark.problems import DataError, Problem
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file. Raises DataError when the file is missing, unreadable or broken."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise _error(str(path), "the file is missing", "Check the path, or download the annotations") from error
+    except OSError as error:
+        raise _error(
+            str(path), f"cannot be read ({error.strerror})", "Check the file's kind and permissions"
+        ) from error
+    except json.JSONDecodeError as error:
+        message = f"broken JSON at line {error.lineno}, column {error.colno} ({error.msg})"
+        raise _error(str(path), message, "The file may be cut off; download or write it again") from error
+    except UnicodeDecodeError as error:
+        raise _error(str(path), f"is not text ({error.reason} at byte {error.start})", "Expected JSON") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as compact JSON, whole or not at all."""
+    write_whole(path, json.dumps(value, separators=(",", ":")).encode("utf-8"))
+
+
+def expect_lists(path: Path, value: Any, names: tuple[str, ...]) -> dict[str, list[Any]]:
+    """`value` if it is an object whose fields `names` are all lists; raises DataError otherwise."""
+    if not isinstance(value, dict):
+        found = f"holds a {type(value).__name__}, expected an object with {', '.join(names)}"
+        raise _error(str(path), found, "Give the annotation file of this row")
+    wrong = [name for name in names if not isinstance(value.get(name), list)]
+    if wrong:
+        message = f"lacks the list {' and the list '.join(repr(name) for name in wrong)}"
+        raise _error(str(path), message, f"Expected an object with the lists {', '.join(names)}")
+    return value
+
+
+def _error(place: str, message: str, remedy: str) -> DataError:
+    return DataError([Problem(place=place, message=message, remedy=remedy)])

@@ -1,0 +1,75 @@
+"""What the panoptic files of all three data sets have in common: painted class maps and JSON segment records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark import masks
+from benchmark.contract import Panoptic, Rle
+from benchmark.labels import LabelSet
+
+SMALL_ID = 1 << 16
+"""Ids below this are looked up in a table as long as the largest of them."""
+
+
+def paint(ids: NDArray[np.int32], values: Mapping[int, int], rest: int) -> NDArray[np.int32]:
+    """Map of `values[id]`, int32 [H, W]; `rest` where an id is not listed. ids: int32 [H, W], not negative."""
+    highest = int(ids.max(initial=0))
+    if highest < SMALL_ID:
+        table = np.full(highest + 1, rest, np.int32)
+        for listed, value in values.items():
+            if 0 <= listed <= highest:
+                table[listed] = value
+        return table[ids]
+    listed_ids = np.array(sorted(values), np.int64)
+    if not listed_ids.size:
+        return np.full(ids.shape, rest, np.int32)
+    targets = np.array([values[int(listed)] for listed in listed_ids], np.int32)
+    position = np.minimum(np.searchsorted(listed_ids, ids), listed_ids.size - 1)
+    return np.where(listed_ids[position] == ids, targets[position], rest).astype(np.int32)
+
+
+def paint_classes(panoptic: Panoptic, value_of_class: Mapping[int, int], rest: int) -> NDArray[np.int32]:
+    """Map of `value_of_class[class_index]`, int32 [H, W]; `rest` on void and on classes that are not listed."""
+    values = {segment.id: value_of_class.get(segment.class_index, rest) for segment in panoptic.segments}
+    return paint(panoptic.segment_id, values, rest)
+
+
+def present_ids(ids: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The distinct ids of a map, ascending, int32 [N]."""
+    flat = ids.ravel()
+    # Segments are wide: looking at the first pixel of every run is much cheaper than sorting all pixels.
+    first = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    return np.unique(flat[np.concatenate(([0], first))]) if flat.size else np.zeros(0, np.int32)
+
+
+def segment_records(panoptic: Panoptic, rles: Sequence[Rle], labels: LabelSet) -> list[dict[str, Any]]:
+    """`segments_info` of one image. rles: the mask of every segment, in the same order."""
+    return [
+        {
+            "id": segment.id,
+            "category_id": labels.category_id(segment.class_index),
+            "area": masks.area(rle),
+            "bbox": [int(value) for value in masks.bounding_box(rle)],
+            "iscrowd": int(segment.is_crowd),
+        }
+        for segment, rle in zip(panoptic.segments, rles, strict=True)
+    ]
+
+
+def panoptic_categories(labels: LabelSet) -> list[dict[str, Any]]:
+    """The `categories` list of a panoptic file."""
+    return [
+        {
+            "supercategory": row.supercategory,
+            "color": list(row.color),
+            "isthing": int(row.is_thing),
+            "id": row.category_id,
+            "name": row.name,
+        }
+        for row in labels.classes
+    ]
