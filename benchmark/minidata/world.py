@@ -41,7 +41,7 @@ MAX_HIDDEN_SHARE = 0.70
 MIN_VISIBLE_PIXELS = 40
 DIAMETERS = (18.0, 50.0)
 EMPTY_SCENES, CROWDS, STRIPS, LOOK_ALIKES, OVERLAPS = 0.01, 0.10, 0.15, 0.50, 0.62
-"""Probabilities: no thing, a crowd, an unlabelled strip, a look-alike (all a scene); lying over another thing (a thing)."""
+"""Probabilities: no thing, a crowd, an unlabelled strip, a look-alike (all a scene); lying over another (a thing)."""
 
 
 def scene_seed(seed: int, split: str, number: int) -> int:
