@@ -1,0 +1,190 @@
+"""Average precision of COCO (boxes or masks): pycocotools 2.0.11 to the last of its twelve numbers.
+
+Per class and image, detections take truths greedily by score at ten IoU thresholds and in four ranges of area; the
+precision envelope is sampled at 101 recalls. Crowds and truths outside a range are ignored. Deviations: a truth whose
+object id is 0 can be matched (pycocotools counts it as missed), no results at all score 0 (it raises), and what it
+marks -1 is NaN. ADE20K's official protocol is the same with 1, 50 and 255 detections per image and class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark import masks
+from benchmark.contract import Instances, Pooled, Prediction, Sample, Scores, Stats
+from benchmark.labels import LabelSet
+from benchmark.metrics import frames
+from benchmark.metrics.precision_curve import ClassCurve
+from benchmark.problems import BenchmarkError
+
+THRESHOLDS = np.linspace(0.5, 0.95, 10)
+AREA_RANGES = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]])
+"""All, small, medium, large: square pixels, both ends included."""
+_SUFFIXES = ("", "s", "m", "l")
+_EMPTY: dict[str, NDArray[Any]] = {
+    "class_index": np.zeros(0, np.int64),
+    "score": np.zeros(0, np.float64),
+    "rank": np.zeros(0, np.int64),
+    "is_hit": np.zeros((0, len(AREA_RANGES), len(THRESHOLDS)), bool),
+    "is_false": np.zeros((0, len(AREA_RANGES), len(THRESHOLDS)), bool),
+    "truth_class": np.zeros(0, np.int64),
+    "truth_counts": np.zeros((0, len(AREA_RANGES)), bool),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CocoAP:
+    """AP over the thing classes of `labels`.
+
+    iou_type: what is compared; "segm" measures detections by mask area, "bbox" by width x height.
+    max_dets: detections kept per image and class, ascending; the largest one is used for every AP.
+    """
+
+    labels: LabelSet
+    iou_type: Literal["segm", "bbox"] = "segm"
+    max_dets: tuple[int, ...] = (1, 10, 100)
+
+    def measure(self, sample: Sample, prediction: Prediction) -> Stats:
+        """Match the detections of one image; keeps a row a detection and a row a truth."""
+        truth, found = frames.pair(sample, prediction, Instances)
+        self._check(sample, truth, found)
+        things = np.flatnonzero(self.labels.is_thing)
+        present = np.intersect1d(np.union1d(truth.class_index, found.class_index), things)
+        parts = [self._measure_class(truth, found, int(class_index)) for class_index in present]
+        rows = {name: np.concatenate([nothing, *(part[name] for part in parts)]) for name, nothing in _EMPTY.items()}
+        return Stats(sample_id=sample.sample_id, arrays=rows)
+
+    def pool(self, stats: Sequence[Stats]) -> Pooled:
+        """Sort each class by score once; the returned function repeats, cuts and integrates."""
+        rows = frames.columns(stats, _EMPTY)
+        curves = [ClassCurve.of(rows, int(class_index)) for class_index in np.flatnonzero(self.labels.is_thing)]
+
+        def score(weights: NDArray[np.int64] | None) -> Scores:
+            return self._score(curves, rows.weights(weights))
+
+        return score
+
+    def _check(self, sample: Sample, truth: Instances, found: Instances) -> None:
+        if self.iou_type == "segm" and (truth.masks is None or found.masks is None):
+            role = "truth" if truth.masks is None else "prediction"
+            raise BenchmarkError(f"{sample.sample_id}: {role} has no masks, this metric compares masks.")
+        if np.isnan(found.score).any():
+            raise BenchmarkError(f"{sample.sample_id}: prediction holds a score that is NaN. Write finite scores.")
+
+    def _measure_class(self, truth: Instances, found: Instances, class_index: int) -> dict[str, NDArray[Any]]:
+        truths = np.flatnonzero(truth.class_index == class_index)
+        ranked = np.flatnonzero(found.class_index == class_index)
+        ranked = ranked[np.argsort(-found.score[ranked], kind="stable")][: self.max_dets[-1]]
+        is_crowd = truth.is_crowd[truths]
+        is_ignored = is_crowd | _is_outside(truth.area[truths])
+        ious, areas = self._compare(found, ranked, truth, truths)
+        is_matched, is_void = match(ious, is_crowd, is_ignored)
+        is_void |= ~is_matched & _is_outside(areas)[:, None, :]
+        return {
+            "class_index": np.full(len(ranked), class_index),
+            "score": found.score[ranked],
+            "rank": np.arange(len(ranked)),
+            "is_hit": np.moveaxis(is_matched & ~is_void, -1, 0),
+            "is_false": np.moveaxis(~is_matched & ~is_void, -1, 0),
+            "truth_class": np.full(len(truths), class_index),
+            "truth_counts": ~is_ignored.T,
+        }
+
+    def _compare(
+        self, found: Instances, ranked: NDArray[np.int64], truth: Instances, truths: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """IoU float64 [D, G] and the areas float64 [D] of the detections."""
+        is_crowd = truth.is_crowd[truths]
+        if self.iou_type == "bbox":
+            boxes = _xywh(found)[ranked]
+            return masks.box_iou(boxes, _xywh(truth)[truths], is_crowd), boxes[:, 2] * boxes[:, 3]
+        detections = [(found.masks or ())[row] for row in ranked]
+        ious = masks.iou(detections, [(truth.masks or ())[row] for row in truths], is_crowd)
+        return ious, masks.areas(detections).astype(np.float64)
+
+    def _score(self, curves: Sequence[ClassCurve], weights: NDArray[np.int64]) -> Scores:
+        points = [curve.integrate(weights, self.max_dets) for curve in curves]
+        precision = _stack([point.precision for point in points], (len(AREA_RANGES), len(THRESHOLDS)))
+        recall = _stack([point.recall for point in points], (len(AREA_RANGES), len(self.max_dets)))
+        values = {
+            "AP": frames.mean(precision[:, 0]),
+            "AP50": frames.mean(precision[:, 0, 0]),
+            "AP75": frames.mean(precision[:, 0, 5]),
+        }
+        values |= {f"AP{_SUFFIXES[area]}": frames.mean(precision[:, area]) for area in (1, 2, 3)}
+        values |= {f"AR{cap}": frames.mean(recall[:, 0, place]) for place, cap in enumerate(self.max_dets)}
+        values |= {f"AR{_SUFFIXES[area]}": frames.mean(recall[:, area, -1]) for area in (1, 2, 3)}
+        per_class = {
+            self.labels.names[curve.class_index]: {
+                "AP": frames.mean(precision[row, 0]),
+                "AP50": float(precision[row, 0, 0]),
+                f"AR{self.max_dets[-1]}": float(recall[row, 0, -1]),
+            }
+            for row, curve in enumerate(curves)
+        }
+        counts = {
+            "truths": sum(point.num_truths for point in points),
+            "detections": sum(point.num_detections for point in points),
+        }
+        num = int(weights.sum())
+        return Scores(values=values, counts=counts, per_class=per_class, num_expected=num, num_scored=num)
+
+
+def score_names(max_dets: Sequence[int]) -> tuple[str, ...]:
+    """Names of the scores of `CocoAP(max_dets=...)`, in the order of the official summary."""
+    caps = tuple(f"AR{cap}" for cap in max_dets)
+    return ("AP", "AP50", "AP75", "APs", "APm", "APl", *caps, "ARs", "ARm", "ARl")
+
+
+def match(
+    ious: NDArray[np.float64], is_crowd: NDArray[np.bool_], is_ignored: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which detections take a truth, and which of them an ignored one: bool [A, T, D] each.
+
+    ious: float64 [D, G], detections by falling score. is_crowd: bool [G]. is_ignored: bool [A, G].
+    Each detection in turn takes the best open truth that is not ignored, else the best ignored one; among equal IoU the
+    last truth wins; a crowd stays open.
+    """
+    num_areas, num_truths = is_ignored.shape
+    shape = (num_areas, len(THRESHOLDS), len(ious))
+    is_matched, is_void = np.zeros(shape, bool), np.zeros(shape, bool)
+    if not ious.size:
+        return is_matched, is_void
+    floor = np.minimum(THRESHOLDS, 1 - 1e-10)
+    is_taken = np.zeros((num_areas, len(THRESHOLDS), num_truths), bool)
+    areas, levels = np.ogrid[:num_areas, : len(THRESHOLDS)]
+    is_near = ious >= floor[0]
+    for row in np.flatnonzero(is_near.any(axis=1)):
+        near = np.flatnonzero(is_near[row])
+        near = near[np.argsort(ious[row, near], kind="stable")]
+        is_open = (ious[row, near] >= floor[:, None]) & (~is_taken[:, :, near] | is_crowd[near])
+        place = np.where(is_ignored[:, near], 0, len(near)) + np.arange(1, len(near) + 1)
+        priority = is_open * place[:, None, :]
+        best = near[priority.argmax(axis=-1)]
+        is_hit = priority.any(axis=-1)
+        is_matched[:, :, row] = is_hit
+        is_void[:, :, row] = is_hit & is_ignored[areas, best]
+        is_taken[areas, levels, best] |= is_hit
+    return is_matched, is_void
+
+
+def _is_outside(areas: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """bool [A, N]: the area lies outside the range."""
+    return (areas < AREA_RANGES[:, :1]) | (areas > AREA_RANGES[:, 1:])
+
+
+def _xywh(instances: Instances) -> NDArray[np.float64]:
+    if instances.box_format == "xywh":
+        return instances.boxes
+    if instances.box_format == "xyxy":
+        return np.concatenate((instances.boxes[:, :2], instances.boxes[:, 2:] - instances.boxes[:, :2]), axis=1)
+    raise BenchmarkError(f"Boxes are in format {instances.box_format!r}; this metric reads 'xywh' and 'xyxy'.")
+
+
+def _stack(parts: Sequence[NDArray[np.float64]], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    return np.stack(parts) if parts else np.full((1, *shape), np.nan)

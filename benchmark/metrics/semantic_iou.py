@@ -1,0 +1,102 @@
+"""Mean intersection over union of label maps: one confusion matrix over all samples, divided once.
+
+Pixels whose truth is not evaluated are dropped; a prediction outside the evaluated classes is a miss of the truth's
+class and nothing else. Three official conventions differ in the classes that enter the mean:
+
+    present   classes with truth pixels (detectron2, and with it the published COCO and ADE20K numbers of our systems)
+    all       every class, an absent one counts 0 (the official ADE20K script, which also averages in pixel accuracy)
+    union     classes that occur in truth or prediction (mmsegmentation 1.2.2, and Cityscapes' own script)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.contract import LabelMap, Pooled, Prediction, Sample, Scores, Stats
+from benchmark.labels import LabelSet
+from benchmark.metrics import frames
+
+Convention = Literal["present", "all", "union"]
+_EMPTY: dict[str, NDArray[Any]] = {"cell": np.zeros(0, np.int64), "pixels": np.zeros(0, np.int64)}
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticIoU:
+    """mIoU, pixel accuracy and mean class accuracy; with "all" also the final score of the ADE20K challenge."""
+
+    labels: LabelSet
+    convention: Convention = "present"
+
+    def measure(self, sample: Sample, prediction: Prediction) -> Stats:
+        """The occupied cells of one image's confusion matrix."""
+        truth, found = frames.pair(sample, prediction, LabelMap)
+        cell, pixels = confusion(truth.class_index, found.class_index, self.labels.num_classes)
+        is_evaluated = cell < self.labels.num_classes * (self.labels.num_classes + 1)
+        return Stats(sample_id=sample.sample_id, arrays={"cell": cell[is_evaluated], "pixels": pixels[is_evaluated]})
+
+    def pool(self, stats: Sequence[Stats]) -> Pooled:
+        """Lay the cells of all samples end to end; the returned function adds them up."""
+        rows = frames.columns(stats, _EMPTY)
+
+        def score(given: NDArray[np.int64] | None) -> Scores:
+            weights = rows.weights(given)
+            return self._score(total(rows, weights, self.labels.num_classes), int(weights.sum()))
+
+        return score
+
+    def _score(self, matrix: NDArray[np.int64], num: int) -> Scores:
+        num_classes = self.labels.num_classes
+        hits = np.diagonal(matrix)[:num_classes]
+        in_truth = matrix[:num_classes].sum(axis=1)
+        in_found = matrix[:num_classes, :num_classes].sum(axis=0)
+        iou = frames.ratio(hits, in_truth + in_found - hits)
+        accuracy = frames.ratio(hits, in_truth)
+        match self.convention:
+            case "present":
+                iou = np.where(in_truth > 0, iou, np.nan)
+            case "all":
+                iou = np.nan_to_num(iou)
+        pixel_accuracy = float(frames.ratio(hits.sum(), in_truth.sum()))
+        values = {"mIoU": frames.mean(iou), "pixel_accuracy": pixel_accuracy, "mean_accuracy": frames.mean(accuracy)}
+        if self.convention == "all":
+            values["final_score"] = (values["mIoU"] + pixel_accuracy) / 2
+        counts = {"pixels": int(in_truth.sum()), "classes": int(np.count_nonzero(in_truth))}
+        per_class = {
+            name: {"IoU": float(iou[index]), "accuracy": float(accuracy[index])}
+            for index, name in enumerate(self.labels.names)
+        }
+        return Scores(values=values, counts=counts, per_class=per_class, num_expected=num, num_scored=num)
+
+
+def score_names(convention: Convention) -> tuple[str, ...]:
+    """Names of the scores of `SemanticIoU(convention=...)`."""
+    names = ("mIoU", "pixel_accuracy", "mean_accuracy")
+    return (*names, "final_score") if convention == "all" else names
+
+
+def confusion(
+    truth: NDArray[np.uint16], found: NDArray[np.uint16], num_classes: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Occupied cells and their pixels, int64 [N] each, of the matrix truth x prediction.
+
+    truth, found: uint16 [H, W]. Cell truth * (num_classes + 1) + prediction; every value from num_classes on falls into
+    the last row or column.
+    """
+    side = num_classes + 1
+    codes = np.minimum(truth, num_classes).astype(np.int32) * side + np.minimum(found, num_classes)
+    pixels = np.bincount(codes.ravel(), minlength=side * side)
+    cell = np.flatnonzero(pixels)
+    return cell, pixels[cell]
+
+
+def total(rows: frames.Columns, weights: NDArray[np.int64], num_classes: int) -> NDArray[np.int64]:
+    """Confusion matrix int64 [K + 1, K + 1] of all samples, sample s counted weights[s] times."""
+    side = num_classes + 1
+    pixels = rows.arrays["pixels"] * weights[rows.sample["cell"]]
+    summed = np.bincount(rows.arrays["cell"], weights=pixels, minlength=side * side)
+    return summed.astype(np.int64).reshape(side, side)
