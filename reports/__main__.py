@@ -1,0 +1,169 @@
+"""`python -m reports`: tables, pages and verdicts from finished runs.
+
+Exit codes: 0 done, 1 a score fell by more than its tolerance or is missing, 2 the call or the input is wrong (one line
+per problem, no traceback).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmark.problems import BenchmarkError, UsageError
+from reports import check, published, summary
+from reports.records import Run, load_run
+from reports.tables import Table, to_csv, to_latex, to_markdown
+
+SPELLINGS: dict[str, Callable[[Table], str]] = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
+
+
+def build(args: argparse.Namespace) -> int:
+    """Write the whole report of a run into its directory."""
+    from reports.build import build_report
+
+    page = build_report(load_run(args.run), args.out or args.run / "report", data_root=args.data_root)
+    print(page)
+    return 0
+
+
+def html(args: argparse.Namespace) -> int:
+    """Write only the page."""
+    from reports.build import build_page
+
+    _write(args.out, build_page(load_run(args.run), data_root=args.data_root))
+    print(args.out)
+    return 0
+
+
+def table(args: argparse.Namespace) -> int:
+    """Print the headline table of one or more runs."""
+    found = summary.headline_table(_runs(args.runs), published.load())
+    sys.stdout.write(SPELLINGS[args.format](found))
+    return 0
+
+
+def check_scores(args: argparse.Namespace) -> int:
+    """Compare runs with a baseline; 1 when something fell or is missing."""
+    comparisons = check.check(_runs(args.runs), check.read_baseline(args.baseline))
+    sys.stdout.write(to_markdown(check.comparison_table(comparisons, is_full=args.full)))
+    if args.junit:
+        _write(args.junit, check.to_junit(comparisons))
+    if args.annotate:
+        print("\n".join(check.annotation_lines(comparisons)))
+    return int(any(comparison.is_failure for comparison in comparisons))
+
+
+def compare(args: argparse.Namespace) -> int:
+    """Print the paired differences of two runs over the samples both scored."""
+    from reports.compare import comparison_table
+
+    sys.stdout.write(SPELLINGS[args.format](comparison_table(load_run(args.run_a), load_run(args.run_b))))
+    return 0
+
+
+def baseline(args: argparse.Namespace) -> int:
+    """Write a baseline file from one run with a given tolerance, or from several with a measured one."""
+    words = ["python -m reports baseline", *map(str, args.runs), f"--out {args.out}"]
+    words += [f"--tolerance {args.tolerance:g}"] if args.tolerance is not None else [f"--factor {args.factor:g}"]
+    made = check.make_baseline(
+        _runs(args.runs),
+        note=args.note,
+        command=args.command_line or " ".join(words),
+        tolerance=args.tolerance,
+        factor=args.factor,
+        floor=args.floor,
+    )
+    _write(args.out, check.to_json(made))
+    print(args.out)
+    return 0
+
+
+def _runs(folders: Sequence[Path]) -> list[Run]:
+    return [load_run(folder) for folder in folders]
+
+
+def _write(path: Path, content: str) -> None:
+    """Write a text file in one step; raises UsageError where that is not possible."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(content, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise UsageError(f"Cannot write {path}: {error.strerror}. Choose a place that you may write to.") from error
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m reports", description="Tables, pages and verdicts from finished runs."
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    one = commands.add_parser("build", help="write RUN/report: index.html, tables, plots, panels")
+    one.add_argument("run", type=Path, metavar="RUN")
+    one.add_argument("--out", type=Path, metavar="DIR", help="instead of RUN/report")
+    one.add_argument(
+        "--data-root", type=Path, metavar="DIR", help="where the panels' images are (default: as in the plan)"
+    )
+    one.set_defaults(action=build)
+
+    one = commands.add_parser("html", help="write one self-contained page")
+    one.add_argument("run", type=Path, metavar="RUN")
+    one.add_argument("--out", type=Path, metavar="F.html", required=True)
+    one.add_argument(
+        "--data-root", type=Path, metavar="DIR", help="where the panels' images are (default: as in the plan)"
+    )
+    one.set_defaults(action=html)
+
+    one = commands.add_parser("table", help="print the main scores of runs beside each other")
+    one.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    one.add_argument("--format", choices=SPELLINGS, default="md")
+    one.set_defaults(action=table)
+
+    one = commands.add_parser("check", help="compare with recorded scores; exit 1 when one fell or is missing")
+    one.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run directories or record files")
+    one.add_argument("--baseline", type=Path, required=True, metavar="F.json")
+    one.add_argument("--junit", type=Path, metavar="F.xml", help="also write JUnit XML")
+    one.add_argument("--annotate", action="store_true", help="also print GitHub annotation lines")
+    one.add_argument("--full", action="store_true", help="list unchanged scores too")
+    one.set_defaults(action=check_scores)
+
+    one = commands.add_parser("compare", help="paired differences of two runs, with 95 %% intervals")
+    one.add_argument("run_a", type=Path, metavar="RUN_A")
+    one.add_argument("run_b", type=Path, metavar="RUN_B")
+    one.add_argument("--format", choices=SPELLINGS, default="md")
+    one.set_defaults(action=compare)
+
+    one = commands.add_parser("baseline", help="record scores for `check`")
+    one.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="one run with --tolerance, or runs of several seeds"
+    )
+    one.add_argument("--out", type=Path, required=True, metavar="F.json")
+    one.add_argument("--tolerance", type=float, metavar="X", help="fraction by which every score may fall")
+    one.add_argument(
+        "--factor", type=float, default=2.0, metavar="K", help="tolerance = K x spread over runs (default 2)"
+    )
+    one.add_argument(
+        "--floor", type=float, default=0.01, metavar="X", help="smallest measured tolerance (default 0.01)"
+    )
+    one.add_argument("--note", default="", help="one line on what these scores are")
+    one.add_argument("--command-line", default="", help="how the runs were made (default: this command)")
+    one.set_defaults(action=baseline)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    args = parser().parse_args(arguments)
+    try:
+        return int(args.action(args))
+    except BenchmarkError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""A small run directory written without a model: plausible records, matrix, training curves, plan, environment."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+ROWS = {
+    "coco_panoptic_val2017": ("PQ", {"PQ": 0.6123, "SQ": 0.8011, "RQ": 0.7512, "PQ_th": 0.57, "PQ_st": 0.71}),
+    "coco_instance_val2017": ("AP", {"AP": 0.3684, "AP50": 0.6012, "APs": None}),
+    "coco_semantic_val2017": ("mIoU", {"mIoU": 0.7791, "pixel_accuracy": 0.9312}),
+}
+CLASSES = {"person": 0.61, "zebra": 0.9, "traffic light": None, "sky-other-merged": 0.95}
+
+
+def record(benchmark: str, **changes: Any) -> dict[str, Any]:
+    """A record as the suite writes it; `changes` replace fields."""
+    main, scores = ROWS[benchmark]
+    value = scores[main]
+    task = benchmark.split("_")[1]
+    return {
+        "schema": 1,
+        "benchmark": benchmark,
+        "display_name": f"{benchmark}@mini",
+        "is_mini": True,
+        "task": task,
+        "asked": task,
+        "split": "val2017",
+        "protocol": "coco",
+        "metric": task,
+        "main_score": main,
+        "scores": dict(scores),
+        "intervals": {main: [round(value - 0.021, 6), round(value + 0.019, 6)]},
+        "counts": {"TP": 812, "FP": 90},
+        "per_class": {name: {main: score} for name, score in CLASSES.items()},
+        "num_expected": 200,
+        "num_scored": 200,
+        "missing": [],
+        "system": "oneformer",
+        "variant": "mini",
+        "role": "system",
+        "seed": 0,
+        "checkpoint": "train/coco_panoptic/final.pth",
+        "checkpoint_sha256": "0123456789abcdef" * 4,
+        "config_hash": "fedcba9876543210",
+        "benchmark_version": 1,
+        "versions": {"python": "3.11.9", "torch": "2.13.0"},
+        "device": "cpu",
+        "seconds": {"predict": 61.5, "measure": 8.25},
+        "truth_is_official": True,
+        **changes,
+    }
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, making the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def write_run(folder: Path, shift: float = 0.0, **changes: Any) -> Path:
+    """A run directory with three finished COCO rows; `shift` is added to every score, `changes` go into each record."""
+    for benchmark in ROWS:
+        content = record(benchmark, **changes)
+        content["scores"] = {n: None if v is None else v + shift for n, v in content["scores"].items()}
+        write_json(folder / benchmark / "record.json", content)
+        trivial = record(benchmark, system="colour_clustering", variant="", role="baseline")
+        trivial["scores"] = {n: None if v is None else v / 4 for n, v in trivial["scores"].items()}
+        trivial["intervals"] = {}
+        write_json(folder / "baselines" / "colour_clustering" / benchmark / "record.json", trivial)
+    write_json(folder / "matrix" / "matrix.json", {"schema": 1, "cells": matrix_cells()})
+    for number, label_set in enumerate(("coco_panoptic", "ade20k")):
+        path = folder / "train" / label_set / "scalars.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(
+            "".join(json.dumps(scalars(step + number)) + "\n" for step in range(10, 410, 10)), encoding="utf-8"
+        )
+    write_json(folder / "plan.json", {"suite": "full", "command": "python benchmark/run.py --suite full", "seed": 0})
+    write_json(
+        folder / "environment.json", {"python": "3.11.9", "platform": "Linux", "torch": "2.13.0", "cpu_count": 2}
+    )
+    return folder
+
+
+def scalars(step: int) -> dict[str, float]:
+    """One line of a scalars file: losses that fall with a deterministic ripple."""
+    fall = math.exp(-step / 150) + 0.05 * math.sin(step)
+    names = {"loss": 9.0, "loss_class": 3.0, "loss_mask": 2.5, "loss_dice": 2.5, "loss_contrastive": 1.0}
+    return {
+        "step": step,
+        "lr": 1e-4,
+        "time": 0.2,
+        **{name: round(top * (fall + 0.4), 6) for name, top in names.items()},
+    }
+
+
+def matrix_cells() -> list[dict[str, Any]]:
+    """Nine cells with paired differences; none on the diagonal."""
+    cells = []
+    for benchmark, (main, scores) in ROWS.items():
+        scored = benchmark.split("_")[1]
+        for asked in ("panoptic", "instance", "semantic"):
+            gap = None if asked == scored else (-0.004 if {asked, scored} == {"panoptic", "instance"} else -0.31)
+            interval = None if gap is None else [gap - 0.01, gap + 0.01]
+            value = scores[main] + (gap or 0.0)
+            cells.append(
+                {"benchmark": benchmark, "scored": scored, "asked": asked, "metric": main, "value": round(value, 6),
+                 "difference": gap, "interval": interval}
+            )  # fmt: skip
+    return cells
