@@ -3,7 +3,7 @@
 Pixels whose truth is not evaluated are dropped; a prediction outside the evaluated classes is a miss of the truth's
 class and nothing else. Three official conventions differ in the classes that enter the mean:
 
-    present   classes with truth pixels (detectron2, and with it the published COCO and ADE20K numbers of our systems)
+    present   classes with truth pixels (detectron2, whose evaluator the authors of OneFormer use)
     all       every class, an absent one counts 0 (the official ADE20K script, which also averages in pixel accuracy)
     union     classes that occur in truth or prediction (mmsegmentation 1.2.2, and Cityscapes' own script)
 """
