@@ -72,17 +72,21 @@ class ClassCurve:
     def integrate(self, weights: NDArray[np.int64], max_dets: Sequence[int]) -> Integral:
         """Precision and recall when sample s counts weights[s] times, at most max_dets[-1] detections an image."""
         num_areas, num_levels, _ = self.is_hit.shape
-        rows = self._repeated(weights)
-        is_hit, is_false, rank = self.is_hit[..., rows], self.is_false[..., rows], self.rank[rows]
-        num_truths = weights[self.truth_sample] @ self.truth_counts
         precision = np.full((num_areas, num_levels), np.nan)
         recall = np.full((num_areas, len(max_dets)), np.nan)
-        for area in np.flatnonzero(num_truths):
-            precision[area] = interpolate(is_hit[area], is_false[area], int(num_truths[area])).mean(axis=-1)
-            hits = [np.count_nonzero(is_hit[area][:, rank < cap]) for cap in max_dets]
-            recall[area] = np.array(hits) / (num_truths[area] * num_levels)
+        num_truths = weights[self.truth_sample] @ self.truth_counts
+        if num_truths.any():
+            rows = self._repeated(weights)
+            is_hit, is_false, rank = self.is_hit[..., rows], self.is_false[..., rows], self.rank[rows]
+            for area in np.flatnonzero(num_truths):
+                precision[area] = interpolate(is_hit[area], is_false[area], int(num_truths[area])).mean(axis=-1)
+                hits = [np.count_nonzero(is_hit[area][:, rank < cap]) for cap in max_dets]
+                recall[area] = np.array(hits) / (num_truths[area] * num_levels)
         return Integral(
-            precision=precision, recall=recall, num_truths=int(num_truths[0]), num_detections=int(rank.size)
+            precision=precision,
+            recall=recall,
+            num_truths=int(num_truths[0]),
+            num_detections=int(weights[self.sample].sum()),
         )
 
     def _repeated(self, weights: NDArray[np.int64]) -> NDArray[np.int64] | slice:
