@@ -50,7 +50,7 @@ def header_size(path: Path) -> tuple[int, int]:
     """(height, width) as the file's header states it, and a check of its first and last bytes. Raises DataError."""
     try:
         with path.open("rb") as file:
-            start = file.read(1 << 16)
+            start = file.read(32)
             file.seek(max(0, path.stat().st_size - TAIL))
             end = file.read()
     except OSError as error:

@@ -1,0 +1,168 @@
+"""COCO instance annotations: one JSON with images, categories and annotations.
+
+    {"images": [{"id", "file_name", "height", "width"}], "categories": [{"id", "name"}],
+     "annotations": [{"id", "image_id", "category_id", "bbox": [x, y, w, h], "area", "iscrowd", "segmentation"}]}
+
+`segmentation` is a list of polygons, or run lengths. Boxes and areas stay exactly as the file has them. A polygon that
+overshoots the image is clipped by the rasteriser, as the official tools do, and counted in the listing's notes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark import masks
+from benchmark.contract import Instances, Rle, Truth, make_instances
+from benchmark.formats.image_records import Image, read_images
+from benchmark.formats.json_files import expect_lists, read_json
+from benchmark.formats.listing import Entry, Listing
+from benchmark.formats.values import are_numbers, is_number
+from benchmark.labels import LabelSet
+from benchmark.problems import Problem
+
+LISTS = ("images", "annotations", "categories")
+CLIPPED = "polygons clipped at the image border"
+DROPPED = "polygons of fewer than three points left out"
+
+
+def read(path: Path, image_folder: Path, labels: LabelSet, *, needs_masks: bool = True) -> Listing:
+    """Images with their sound objects. needs_masks: False reads boxes only. Raises DataError if the JSON is broken."""
+    document = expect_lists(path, read_json(path), LISTS)
+    images, problems = read_images(path, document["images"])
+    checker = _Checker(path, images, labels, needs_masks)
+    grouped: dict[str, list[Mapping[str, Any]]] = {sample_id: [] for sample_id in images}
+    for position, annotation in enumerate(document["annotations"]):
+        sample_id = checker.check(position, annotation)
+        if sample_id is not None:
+            grouped[sample_id].append(annotation)
+    ordered = list(images.values())
+
+    def truth(index: int) -> Truth:
+        image = ordered[index]
+        return Truth(frames=(_instances(grouped[image.sample_id], image.size, labels, needs_masks),))
+
+    entries = tuple(
+        Entry(sample_id=image.sample_id, frame=image_folder / image.file_name, size=image.size) for image in ordered
+    )
+    notes = {name: count for name, count in checker.notes.items() if count}
+    return Listing(entries=entries, truth=truth, notes=notes, problems=(*problems, *checker.problems))
+
+
+def mask_of(segmentation: Any, size: tuple[int, int]) -> Rle:
+    """The mask of a `segmentation` field that was checked before. size: (height, width)."""
+    if isinstance(segmentation, list):
+        return masks.from_polygons([polygon for polygon in segmentation if len(polygon) >= 6], size)
+    return masks.from_json(segmentation)
+
+
+class _Checker:
+    """Looks at annotations one by one and collects what is wrong with them."""
+
+    def __init__(self, path: Path, images: Mapping[str, Image], labels: LabelSet, needs_masks: bool) -> None:
+        self.path, self.images, self.labels, self.needs_masks = path, images, labels, needs_masks
+        self.problems: list[Problem] = []
+        self.notes: Counter[str] = Counter()
+        self.seen: set[int] = set()
+
+    def check(self, position: int, annotation: Any) -> str | None:
+        """The sample id of a sound annotation; None, and a problem, for any other."""
+        if not isinstance(annotation, dict):
+            self._complain(f"annotations[{position}]", "is not an object", "Write one object for each annotation")
+            return None
+        number = len(self.problems)
+        place = f"annotation {annotation.get('id', f'at position {position}')}"
+        self._check_id(place, annotation.get("id"))
+        self._check_fields(place, annotation)
+        image = self.images.get(str(annotation.get("image_id")))
+        if image is None:
+            remedy = "List the image, or remove the annotation"
+            self._complain(place, f"image_id {annotation.get('image_id')!r} is not in 'images'", remedy)
+        elif self.needs_masks:
+            self._check_segmentation(place, annotation.get("segmentation"), image)
+        return image.sample_id if image is not None and len(self.problems) == number else None
+
+    def _complain(self, place: str, message: str, remedy: str) -> None:
+        self.problems.append(Problem(place=f"{self.path}: {place}", message=message, remedy=remedy))
+
+    def _check_id(self, place: str, number: Any) -> None:
+        if not isinstance(number, int) or number == 0:
+            remedy = "Number annotations from 1: the official tool takes a match with id 0 for a miss"
+            self._complain(place, f"id {number!r} is not a whole number other than 0", remedy)
+        elif number in self.seen:
+            self._complain(place, "the id is used by two annotations", "Give every annotation an id of its own")
+        else:
+            self.seen.add(number)
+
+    def _check_fields(self, place: str, annotation: Mapping[str, Any]) -> None:
+        category = annotation.get("category_id")
+        if not _is_thing(category, self.labels):
+            remedy = f"Use the ids of the things of {self.labels.name}"
+            self._complain(place, f"category_id {category!r} is not a thing of the label set", remedy)
+        if not are_numbers(annotation.get("bbox"), 4):
+            self._complain(place, f"bbox {annotation.get('bbox')!r} is not [x, y, width, height]", "Write four numbers")
+        if not is_number(annotation.get("area")):
+            self._complain(place, f"area {annotation.get('area')!r} is not a number", "Write the mask's area in pixels")
+        if annotation.get("iscrowd") not in (0, 1):
+            self._complain(place, f"iscrowd {annotation.get('iscrowd')!r} is neither 0 nor 1", "Write 0 or 1")
+
+    def _check_segmentation(self, place: str, value: Any, image: Image) -> None:
+        if isinstance(value, dict):
+            message = run_length_message(value, image.size)
+            if message:
+                self._complain(place, message, "Write the run lengths of the whole image")
+        elif isinstance(value, list) and value and all(are_numbers(p) and len(p) % 2 == 0 for p in value):
+            self._check_polygons(place, value, image)
+        else:
+            message = "segmentation is neither run lengths nor a list of polygons [x0, y0, x1, y1, ...]"
+            self._complain(place, message, "Write the object's mask in one of the two forms")
+
+    def _check_polygons(self, place: str, polygons: Sequence[Sequence[float]], image: Image) -> None:
+        height, width = image.size
+        sound = [polygon for polygon in polygons if len(polygon) >= 6]
+        self.notes[DROPPED] += len(polygons) - len(sound)
+        if not sound:
+            self._complain(place, "no polygon has three points", "Outline the object, or remove the annotation")
+        for polygon in sound:
+            left, right = min(polygon[0::2]), max(polygon[0::2])
+            top, bottom = min(polygon[1::2]), max(polygon[1::2])
+            if left >= width or right <= 0 or top >= height or bottom <= 0:
+                message = (
+                    f"a polygon (x {left:g} to {right:g}, y {top:g} to {bottom:g}) lies wholly outside "
+                    f"image {image.sample_id} ({height}x{width}, height x width)"
+                )
+                self._complain(place, message, "Correct its coordinates, or remove the annotation")
+            elif left < 0 or right > width or top < 0 or bottom > height:
+                self.notes[CLIPPED] += 1
+
+
+def run_length_message(value: Mapping[str, Any], size: tuple[int, int]) -> str:
+    """What is wrong with run lengths that must fill `size` (height, width); "" if nothing is."""
+    try:
+        rle = masks.from_json(value)
+    except (ValueError, TypeError) as error:
+        return f"the mask is broken: {error}"
+    return "" if rle.size == size else f"the mask is {rle.size[0]}x{rle.size[1]}, the image is {size[0]}x{size[1]}"
+
+
+def _is_thing(category_id: Any, labels: LabelSet) -> bool:
+    if not isinstance(category_id, int) or not labels.has_category(category_id):
+        return False
+    return labels.everything[labels.index_of(category_id)].is_thing
+
+
+def _instances(
+    annotations: Sequence[Mapping[str, Any]], size: tuple[int, int], labels: LabelSet, needs_masks: bool
+) -> Instances:
+    return make_instances(
+        class_index=[labels.index_of(annotation["category_id"]) for annotation in annotations],
+        masks=[mask_of(annotation["segmentation"], size) for annotation in annotations] if needs_masks else None,
+        boxes=np.array([annotation["bbox"] for annotation in annotations], np.float64),
+        area=np.array([annotation["area"] for annotation in annotations], np.float64),
+        object_id=np.array([annotation["id"] for annotation in annotations], np.int64),
+        is_crowd=np.array([annotation["iscrowd"] for annotation in annotations], bool),
+    )

@@ -1,0 +1,103 @@
+"""What every reader returns first: the entries of a data set with their files, truth decoded on demand.
+
+A `Listing` is complete as to structure (counts, ids, categories) before any picture is opened; `problems_of_files`
+opens them. `SampleSet`s are made of it by adding what is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmark.contract import Prompt, Sample, SampleSet, Truth
+from benchmark.formats.image_files import check_image, header_size
+from benchmark.problems import DataError, Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One image. frame: the picture (it may be absent when only scores are wanted). labels: its own label files.
+
+    size: (height, width) as the annotation file states it; None: the first label file's header says it.
+    """
+
+    sample_id: str
+    frame: Path
+    size: tuple[int, int] | None = None
+    labels: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """entries: in file order. truth: index -> Truth; raises DataError. notes: what was repaired, and how often.
+
+    problems: what is wrong with the structure; whoever opens a data set raises them, together with those of the files.
+    """
+
+    entries: tuple[Entry, ...]
+    truth: Callable[[int], Truth]
+    notes: Mapping[str, int] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) of an entry."""
+        entry = self.entries[index]
+        return entry.size or header_size(entry.labels[0])
+
+    def samples(self, prompt: Prompt) -> SampleSet:
+        """Samples that all carry one prompt."""
+
+        def build(index: int) -> Sample:
+            entry = self.entries[index]
+            return Sample(
+                sample_id=entry.sample_id,
+                frames=(entry.frame,),
+                size=self.size(index),
+                prompt=prompt,
+                truth=self.truth(index),
+            )
+
+        return SampleSet(tuple(entry.sample_id for entry in self.entries), build)
+
+    def problems_of_files(self, *, with_frames: bool, decode: bool) -> list[Problem]:
+        """All problems of the pictures and label files: presence, header, end mark, size; decode: of their content."""
+        found: list[Problem] = []
+        for index, entry in enumerate(self.entries):
+            size, label_problems = self._label_problems(index)
+            found += label_problems
+            if with_frames:
+                found += check_image(entry.frame, size, decode=decode)
+            if decode and not label_problems:
+                found += problems_of(lambda index=index: self.truth(index))  # type: ignore[misc]
+        return found
+
+    def _label_problems(self, index: int) -> tuple[tuple[int, int] | None, list[Problem]]:
+        entry = self.entries[index]
+        size, found = entry.size, list[Problem]()
+        for path in entry.labels:
+            problems = check_image(path, size, decode=False)
+            found += problems
+            if not problems and size is None:
+                size = header_size(path)
+        return size, found
+
+
+def problems_of(action: Callable[[], object]) -> list[Problem]:
+    """The problems that an action raises, [] if it succeeds."""
+    try:
+        action()
+    except DataError as error:
+        return list(error.problems)
+    return []
+
+
+def duplicates(values: Iterable[str]) -> list[str]:
+    """Values that occur more than once, each listed once, in order of their second occurrence."""
+    seen: set[str] = set()
+    twice: dict[str, None] = {}
+    for value in values:
+        if value in seen:
+            twice[value] = None
+        seen.add(value)
+    return list(twice)
