@@ -1,4 +1,7 @@
-"""The command behind `benchmark/environment.py`: check the system, then run the stages that are not done yet."""
+"""The command behind `benchmark/environment.py`: check the system, then run the stages that are not done yet.
+
+A checkout whose stages are all done and whose packages are all there is recognised without starting anything.
+"""
 
 from __future__ import annotations
 

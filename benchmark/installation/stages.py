@@ -44,7 +44,7 @@ class Stage:
     run: Callable[[Shell], None]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shell:
     """Runs the commands of one stage: output goes to `log`, progress to the terminal.
 
@@ -101,7 +101,7 @@ class Shell:
 
     def _progress(self) -> str:
         """One line: stage, counted units if the log has them, minutes gone and expected, log file."""
-        counts = re.findall(rb"^\[(\d+)/(\d+)\]", self.log.read_bytes()[-200_000:], flags=re.MULTILINE)
+        counts = re.findall(rb"^ *\[(\d+)/(\d+)\]", self.log.read_bytes()[-200_000:], flags=re.MULTILINE)
         units = f"{int(counts[-1][0])} of {int(counts[-1][1])} files, " if counts else ""
         minutes = (time.monotonic() - self.started) / 60
         return f"{self.label}: {units}{minutes:.1f} of about {self.minutes:g} min, log {self.log}"
