@@ -1,0 +1,346 @@
+"""What a call of the suite will do, before it does anything: rows, data, trainings, run directory, expected minutes.
+
+Suites are literal tables in `configs/suites.py` (or a file of the user's with the same form), systems the files beside
+it; both are read as syntax trees here, so that a wrong name is answered at once and without torch.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from benchmark import catalog
+from benchmark.catalog import Benchmark
+from benchmark.contract import SampleSet
+from benchmark.labels import suggestion
+from benchmark.minidata import generate
+from benchmark.problems import UsageError
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+SUITES = CONFIGS / "suites.py"
+SECONDS_PER_PREDICTION = 0.04
+"""Of a mini model on one sample of the mini data, two CPU cores; only for the expected minutes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """A named selection; the fields are described in `configs/suites.py`."""
+
+    name: str
+    benchmarks: tuple[str, ...]
+    matrix: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ()
+    limit: int | None = None
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRow:
+    """A row and its data. samples: None where nothing was found, or is not generated yet. reason: why it is not run."""
+
+    benchmark: Benchmark
+    samples: SampleSet | None = None
+    reason: str | None = None
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the row's data are at hand or will be."""
+        return self.reason is None
+
+
+class TrainingLike(Protocol):
+    """What the plan reads of `harness.Training`."""
+
+    label_set: str
+    rows: Mapping[str, float]
+    iterations: int
+    start_from: str | None
+    config: Mapping[str, Any]
+
+
+class SystemLike(Protocol):
+    """What the plan reads of `harness.System`."""
+
+    name: str
+    variant: str
+    trainings: tuple[Any, ...]
+    config_text: str
+    config_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A whole call. data_root: None until the mini data are generated. checkpoint: weights that replace training.
+
+    data: "mini:<key>" or "files", part of the run's identity. trainings: the needed ones, those they start from first.
+    """
+
+    suite: Suite
+    system: SystemLike
+    options: tuple[str, ...]
+    rows: tuple[PlannedRow, ...]
+    data: str
+    data_root: Path | None
+    run_directory: Path
+    seed: int
+    limit: int | None
+    checkpoint: Path | None = None
+    checkpoint_sha256: str | None = None
+    is_eval_only: bool = False
+    trainings: tuple[TrainingLike, ...] = field(default=())
+
+    @property
+    def is_mini(self) -> bool:
+        """The mini data stand in for official files."""
+        return self.data.startswith("mini")
+
+    @property
+    def running(self) -> tuple[PlannedRow, ...]:
+        """The rows that are run."""
+        return tuple(row for row in self.rows if row.is_run)
+
+    @property
+    def model(self) -> str:
+        """`system:variant`."""
+        return f"{self.system.name}:{self.system.variant}"
+
+
+def load_suite(name: str) -> Suite:
+    """The suite of that name, or of a file with `suite = {...}`; raises UsageError."""
+    if name.endswith(".py"):
+        found = _literal(Path(name), "suite")
+    else:
+        known = _literal(SUITES, "suites")
+        if name not in known:
+            listed = ", ".join(known)
+            raise UsageError(f"Unknown suite {name!r}.{suggestion(name, known)} Known: {listed}, or a file FILE.py.")
+        found = known[name]
+    fields = set(Suite.__slots__) - {"name"}
+    odd = [key for key in found if key not in fields]
+    if odd or "benchmarks" not in found:
+        what = f"has no field {odd[0]!r}" if odd else "needs the field 'benchmarks'"
+        raise UsageError(f"Suite {name!r}: a suite {what}. Fields: {', '.join(sorted(fields))}.")
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
+    return Suite(name=name, **values)
+
+
+def list_suites() -> tuple[Suite, ...]:
+    """Every suite of the table."""
+    return tuple(load_suite(name) for name in _literal(SUITES, "suites"))
+
+
+def list_systems() -> tuple[str, ...]:
+    """Every `system:variant`, read from the config files without importing them."""
+    found = []
+    for path in sorted(CONFIGS.glob("*.py")):
+        value = _assigned(path, "variants")
+        keys: Sequence[str | None] = []
+        if isinstance(value, ast.Dict):
+            keys = [key.value if isinstance(key, ast.Constant) else None for key in value.keys]
+        elif isinstance(value, ast.Call):
+            keys = [keyword.arg for keyword in value.keywords]
+        found += [f"{path.stem}:{key}" for key in keys if key]
+    return tuple(found)
+
+
+def parse_system(text: str) -> tuple[str, str]:
+    """(system, variant) of `NAME[:VARIANT]`, `mini` where no variant is given; raises UsageError for unknown ones."""
+    known = list_systems()
+    wanted = text if ":" in text else f"{text}:mini"
+    if wanted not in known:
+        raise UsageError(f"Unknown system {text!r}.{suggestion(wanted, known)} Known: {', '.join(known)}.")
+    name, variant = wanted.split(":", 1)
+    return name, variant
+
+
+def select_rows(suite: Suite, names: Iterable[str] | None) -> tuple[Benchmark, ...]:
+    """The suite's rows, or the named rows of the catalogue; raises UsageError with all unknown names."""
+    wanted = tuple(dict.fromkeys(suite.benchmarks if names is None else names))
+    rows, errors = [], []
+    for name in wanted:
+        try:
+            rows.append(catalog.get(name))
+        except UsageError as error:
+            errors.append(str(error))
+    errors += [f"{row.name} is for training, it has no score to report." for row in rows if row.is_train]
+    if errors:
+        raise UsageError("\n".join(errors))
+    return tuple(rows)
+
+
+def find_data(rows: Iterable[Benchmark], data_root: Path) -> tuple[PlannedRow, ...]:
+    """The rows with their samples, or with the path that was looked for; raises DataError for broken files."""
+    found = []
+    for row in rows:
+        try:
+            found.append(PlannedRow(benchmark=row, samples=catalog.open_samples(row, data_root)))
+        except catalog.DataNotFound as error:
+            found.append(PlannedRow(benchmark=row, reason=str(error)))
+    return tuple(found)
+
+
+def with_mini_data(plan: Plan, data_root: Path) -> Plan:
+    """The plan with the generated data opened."""
+    rows = tuple(
+        replace(row, samples=catalog.open_samples(row.benchmark, data_root, is_mini=True)) for row in plan.rows
+    )
+    return replace(plan, rows=rows, data_root=data_root)
+
+
+def mini_data_key() -> str:
+    """Name of the mini data's content; it changes whenever the files would."""
+    sizes = tuple(sorted(generate.SIZES.items()))
+    return generate.Plan(seed=0, sizes=sizes, image_size=generate.IMAGE_SIZE).key()
+
+
+def needed_trainings(system: SystemLike, label_sets: Iterable[str]) -> tuple[TrainingLike, ...]:
+    """The trainings that answer the label sets, each after the one it starts from; UsageError if there is none."""
+    by_label_set = {training.label_set: training for training in system.trainings}
+    ordered: dict[str, TrainingLike] = {}
+    for name in label_sets:
+        chain: list[str] = []
+        wanted: str | None = name
+        while wanted is not None and wanted not in ordered and wanted not in chain:
+            if wanted not in by_label_set:
+                answers = ", ".join(by_label_set)
+                model = f"{system.name}:{system.variant}"
+                raise UsageError(f"{model} has no training for the label set {wanted!r}; it answers {answers}.")
+            chain.append(wanted)
+            wanted = by_label_set[wanted].start_from
+        ordered |= {link: by_label_set[link] for link in reversed(chain)}
+    return tuple(ordered.values())
+
+
+def label_sets_of(rows: Iterable[PlannedRow]) -> tuple[str, ...]:
+    """Label sets of the rows that are run, in order."""
+    return tuple(dict.fromkeys(row.benchmark.labels for row in rows if row.is_run))
+
+
+def run_directory(work_dir: Path, system: SystemLike, *, is_fresh: bool = False, **identity: Any) -> Path:
+    """`<work dir>/<system>-<variant>-<hash8>`; with `is_fresh`, a name that is not taken yet.
+
+    identity: whatever makes two runs different besides the resolved config (checkpoint, seed, limit, data).
+    """
+    text = json.dumps({"config": system.config_hash, **identity}, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    directory = work_dir / f"{system.name}-{system.variant}-{digest}"
+    number = 2
+    while is_fresh and directory.exists():
+        directory = work_dir / f"{system.name}-{system.variant}-{digest}-{number}"
+        number += 1
+    return directory
+
+
+def num_samples(plan: Plan, row: PlannedRow) -> int:
+    """Samples that a row will score."""
+    if row.samples is not None:
+        available = len(row.samples)
+    else:
+        available = generate.SIZES["val"] if plan.is_mini else row.benchmark.num_samples
+    return available if plan.limit is None else min(plan.limit, available)
+
+
+def expected_minutes(plan: Plan) -> float | None:
+    """Minutes on two CPU cores as the variant's trainings state them; None where one does not."""
+    stated = [training.config.get("minutes") for training in plan.trainings]
+    if not plan.is_mini or any(value is None for value in stated):
+        return None
+    matrix = [row for row in plan.running if row.benchmark.labels in plan.suite.matrix]
+    predictions = sum(num_samples(plan, row) for row in plan.running) + 2 * sum(
+        num_samples(plan, row) for row in matrix
+    )
+    return sum(float(value) for value in stated if value) + predictions * SECONDS_PER_PREDICTION / 60 + 1.0
+
+
+def describe(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
+    """Content of `plan.json`."""
+    rows = [
+        {
+            "benchmark": row.benchmark.name,
+            "display_name": row.benchmark.name + ("@mini" if plan.is_mini else ""),
+            "state": "run" if row.is_run else "not run",
+            "reason": row.reason,
+            "num_samples": num_samples(plan, row) if row.is_run else 0,
+        }
+        for row in plan.rows
+    ]
+    trainings = [
+        {"label_set": one.label_set, "rows": dict(one.rows), "iterations": one.iterations, "start_from": one.start_from}
+        for one in plan.trainings
+    ]
+    return {
+        "schema": 1,
+        "command": list(command),
+        "suite": plan.suite.name,
+        "system": plan.system.name,
+        "variant": plan.system.variant,
+        "options": list(plan.options),
+        "config_hash": plan.system.config_hash,
+        "seed": plan.seed,
+        "limit": plan.limit,
+        "data": plan.data,
+        "is_mini": plan.is_mini,
+        "data_root": None if plan.data_root is None else str(plan.data_root),
+        "checkpoint": None if plan.checkpoint is None else str(plan.checkpoint),
+        "rows": rows,
+        "trainings": trainings,
+        "matrix": list(plan.suite.matrix),
+        "baselines": list(plan.suite.baselines) if plan.is_mini else [],
+        "expected_minutes": expected_minutes(plan),
+    }
+
+
+def lines(plan: Plan) -> list[str]:
+    """The plan to read."""
+    data = f"mini data ({plan.data.partition(':')[2]})" if plan.is_mini else str(plan.data_root)
+    text = [f"Suite {plan.suite.name} with {plan.model}, seed {plan.seed}, data: {data}"]
+    width = max(len(row.benchmark.name) for row in plan.rows) + len("@mini")
+    for row in plan.rows:
+        name = row.benchmark.name + ("@mini" if plan.is_mini else "")
+        state = f"{num_samples(plan, row):>6,} samples" if row.is_run else f"not run: {row.reason}"
+        text.append(f"  {name:<{width}}  {state}")
+    for one in plan.trainings:
+        start = f", starts from {one.start_from}" if one.start_from else ""
+        text.append(f"  train {one.label_set}: {one.iterations:,} iterations on {', '.join(one.rows)}{start}")
+    if plan.checkpoint is not None:
+        text.append(f"  weights: {plan.checkpoint}")
+    elif plan.is_eval_only:
+        text.append("  weights: as trained before (--eval-only)")
+    extra = [f"trivial baselines {', '.join(plan.suite.baselines)}"] if plan.is_mini and plan.suite.baselines else []
+    extra += [f"task-prompt matrix of {', '.join(plan.suite.matrix)}"] if plan.suite.matrix else []
+    text += [f"  and: {'; '.join(extra)}"] if extra else []
+    minutes = expected_minutes(plan)
+    text.append(f"  run directory: {plan.run_directory}")
+    text.append(f"  expected: {'not known' if minutes is None else f'about {minutes:.0f} minutes on two CPU cores'}")
+    return text
+
+
+def _literal(path: Path, name: str) -> dict[str, Any]:
+    """The literal assigned to `name` in a Python file; raises UsageError where there is none."""
+    value = _assigned(path, name)
+    try:
+        found = ast.literal_eval(value) if value is not None else None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UsageError(f"{path} does not assign a literal dict to {name!r}; see {SUITES} for the form.")
+    return found
+
+
+def _assigned(path: Path, name: str) -> ast.expr | None:
+    """The expression assigned to a top-level name, or None."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"Cannot read {path}: {error.strerror}.") from error
+    except (SyntaxError, ValueError) as error:
+        raise UsageError(f"{path} is not a Python file: {error}.") from error
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
+            return node.value
+    return None

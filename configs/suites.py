@@ -1,0 +1,47 @@
+"""Which benchmark rows a suite has, and what else it runs. Literal data, read without importing anything.
+
+benchmarks: rows of the catalogue, in the order of the tables.
+matrix: label sets whose weights are also asked under the other tasks' sentences.
+baselines: trivial baselines that stand beside the system where the mini data are used.
+limit: samples a row; None for all. options: `key=value` settings of the system, as with --cfg-options.
+"""
+
+suites = {
+    "full": {
+        "benchmarks": [
+            "coco_panoptic_val2017",
+            "coco_instance_val2017",
+            "coco_semantic_val2017",
+            "ade20k_panoptic_val",
+            "ade20k_instance_val",
+            "ade20k_semantic_val",
+            "cityscapes_panoptic_val",
+            "cityscapes_instance_val",
+            "cityscapes_semantic_val",
+        ],
+        "matrix": ["coco_panoptic"],
+        "baselines": ["colour_clusters", "most_frequent_class"],
+    },
+    "image": {
+        "benchmarks": [
+            "coco_panoptic_val2017",
+            "coco_instance_val2017",
+            "coco_semantic_val2017",
+            "ade20k_panoptic_val",
+            "ade20k_instance_val",
+            "ade20k_semantic_val",
+            "cityscapes_panoptic_val",
+            "cityscapes_instance_val",
+            "cityscapes_semantic_val",
+        ],
+        "matrix": ["coco_panoptic"],
+        "baselines": ["colour_clusters", "most_frequent_class"],
+    },
+    "smoke": {
+        "benchmarks": ["coco_panoptic_val2017", "coco_instance_val2017", "coco_semantic_val2017"],
+        "matrix": [],
+        "baselines": ["most_frequent_class"],
+        "limit": 8,
+        "options": ["trainer.iterations=20"],
+    },
+}
