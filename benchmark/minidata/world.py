@@ -188,11 +188,11 @@ def _sample_crowd(rng: Generator, split: str, size: tuple[int, int]) -> Crowd:
     """6 to 12 small things of one kind and colour around one point."""
     looks = _sample_looks(rng, split, size, is_heldout=False)
     scale = min(size) / 128
-    spread = rng.uniform(10, 16) * scale
+    spread = rng.uniform(13, 19) * scale
     centre = rng.uniform(spread, size[0] - spread), rng.uniform(spread, size[1] - spread)
     members = []
     for _ in range(int(rng.integers(6, 13))):
-        place = (centre[0] + rng.normal(0, spread * 0.6), centre[1] + rng.normal(0, spread * 0.6))
+        place = (centre[0] + rng.normal(0, spread * 0.75), centre[1] + rng.normal(0, spread * 0.75))
         place = (min(max(place[0], 4.0), size[0] - 4.0), min(max(place[1], 4.0), size[1] - 4.0))
         diameter = rng.uniform(8, 12) * scale
         members.append(replace(looks, centre=place, diameter=diameter, angle=rng.uniform(-0.45, 0.45), pattern="plain"))
