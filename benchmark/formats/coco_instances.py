@@ -10,7 +10,7 @@ overshoots the image is clipped by the rasteriser, as the official tools do, and
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,11 @@ CLIPPED = "polygons clipped at the image border"
 DROPPED = "polygons of fewer than three points left out"
 
 
-def read(path: Path, image_folder: Path, labels: LabelSet, *, needs_masks: bool = True) -> Listing:
-    """Images with their sound objects. needs_masks: False reads boxes only. Raises DataError if the JSON is broken."""
+def read(path: Path, frame_of: Callable[[str], Path], labels: LabelSet, *, needs_masks: bool = True) -> Listing:
+    """Images with their sound objects. Raises DataError if the JSON is broken.
+
+    frame_of: file name -> picture. needs_masks: False reads boxes only.
+    """
     document = expect_lists(path, read_json(path), LISTS)
     images, problems = read_images(path, document["images"])
     checker = _Checker(path, images, labels, needs_masks)
@@ -47,7 +50,7 @@ def read(path: Path, image_folder: Path, labels: LabelSet, *, needs_masks: bool 
         return Truth(frames=(_instances(grouped[image.sample_id], image.size, labels, needs_masks),))
 
     entries = tuple(
-        Entry(sample_id=image.sample_id, frame=image_folder / image.file_name, size=image.size) for image in ordered
+        Entry(sample_id=image.sample_id, frame=frame_of(image.file_name), size=image.size) for image in ordered
     )
     notes = {name: count for name, count in checker.notes.items() if count}
     return Listing(entries=entries, truth=truth, notes=notes, problems=(*problems, *checker.problems))
