@@ -17,8 +17,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -36,6 +34,7 @@ from benchmark.minidata.naming import relabel
 from benchmark.minidata.scene import WORLD_VERSION
 from benchmark.minidata.world import render, sample_scene, scene_seed
 from benchmark.problems import DataError, Problem
+from benchmark.progress import Progress
 
 STAMP = "minidata.json"
 SIZES: Mapping[str, int] = MappingProxyType({"train": 1200, "val": 200, "heldout": 100})
@@ -55,7 +54,7 @@ LAYOUTS = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a data root holds; equal plans give equal files. sizes: (split, number of scenes) pairs."""
+    """What a data root holds; equal plans give equal files. sizes: (split, number of scenes) pairs, sorted."""
 
     seed: int
     sizes: tuple[tuple[str, int], ...]
@@ -63,14 +62,8 @@ class Plan:
     world_version: int = WORLD_VERSION
 
     def key(self) -> str:
-        """Short hash that names the cache folder; it covers the plan and the code that draws and writes."""
-        folder = Path(__file__).parent
-        places = (folder, folder.parent / "formats", folder.parent / "label_tables")
-        sources = sorted(path for place in places for path in place.iterdir() if path.suffix in (".py", ".csv"))
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode())
-        for source in sources:
-            digest.update(source.read_bytes())
-        return digest.hexdigest()[:12]
+        """Short hash of the plan; names the cache folder."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
 
 def ensure(
@@ -134,12 +127,13 @@ def _generate(root: Path, plan: Plan, num_workers: int) -> None:
         for first in range(1, size + 1, CHUNK)
     ]
     records: dict[tuple[str, str], list[Any]] = {}
-    started, total, done = time.monotonic(), sum(size for _, size in plan.sizes), 0
-    for (_, _, _, split, numbers), drawn in zip(chunks, _map(chunks, num_workers), strict=True):
-        for name, entries in drawn.items():
-            records.setdefault((split, name), []).extend(entries)
-        done += len(numbers)
-        _show_progress(done, total, time.monotonic() - started)
+    total, done = sum(size for _, size in plan.sizes), 0
+    with Progress("mini data") as progress:
+        for (_, _, _, split, numbers), drawn in zip(chunks, _map(chunks, num_workers), strict=True):
+            for name, entries in drawn.items():
+                records.setdefault((split, name), []).extend(entries)
+            done += len(numbers)
+            progress.update(done, total, "scenes")
     for split, _ in plan.sizes:
         scenes.write(root, split, records[split, "scenes"])
         for name, (layout, _) in LAYOUTS.items():
@@ -179,13 +173,3 @@ def _folder(root: Path, split: str, name: str) -> Path:
 def _official(split: str) -> str:
     """The split's name in the layouts, which know no third one."""
     return "val" if split == "heldout" else split
-
-
-def _show_progress(done: int, total: int, seconds: float) -> None:
-    """One line that renews itself on a terminal; elsewhere a line now and then."""
-    remaining = seconds / done * (total - done)
-    line = f"mini data: {done}/{total} scenes, {seconds:.0f} s, {remaining:.0f} s left"
-    if sys.stderr.isatty():
-        print(f"\r{line:<60}", end="\n" if done == total else "", file=sys.stderr, flush=True)
-    elif done == total or done % (CHUNK * 16) == 0:
-        print(line, file=sys.stderr, flush=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 WORLD_VERSION = 1
-"""Part of the cache key: raise it whenever the same seed gives other pixels."""
+"""Names the mini data together with seed and sizes: raise it whenever the same seed gives other files."""
 
 THING_KINDS = ("disc", "box", "triangle", "star", "ring", "cross", "crescent", "hourglass")
 STUFF_KINDS = ("waves", "blotches", "bricks", "grain")

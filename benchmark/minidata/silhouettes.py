@@ -15,6 +15,8 @@ from benchmark.minidata.scene import Thing
 
 OVERSAMPLING = 4
 SUBPIXEL_BITS = 4
+FULL = 15 * OVERSAMPLING**2
+"""Value of a covered sample; the mean of 4x4 of them is a whole number, so no rounding decides who owns a pixel."""
 
 Contours = tuple[NDArray[np.float64], ...]
 """Closed outlines, float64 [N, 2] as (x, y) in units of the radius; an outline inside another is a hole."""
@@ -96,6 +98,6 @@ def coverage(thing: Thing, size: tuple[int, int]) -> Coverage:
         for outline in OUTLINES[thing.kind]
     ]
     canvas = np.zeros(((bottom - top) * OVERSAMPLING, (right - left) * OVERSAMPLING), np.uint8)
-    cv2.fillPoly(canvas, outlines, (255.0,), shift=SUBPIXEL_BITS)
+    cv2.fillPoly(canvas, outlines, (float(FULL),), shift=SUBPIXEL_BITS)
     alpha = cv2.resize(canvas, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
-    return Coverage(alpha=alpha.astype(np.float32) / 255.0, top=top, left=left)
+    return Coverage(alpha=alpha.astype(np.float32) / FULL, top=top, left=left)

@@ -116,9 +116,12 @@ def texture(region: Region, size: tuple[int, int]) -> Field:
 
 
 def beyond(border: Border, size: tuple[int, int]) -> Field:
-    """Coverage of the far side of a border, 0..1 with a one-pixel ramp."""
-    y, x = grid(*size)
-    cos, sin = np.float32(math.cos(border.angle)), np.float32(math.sin(border.angle))
-    along = (cos * x - sin * y) * np.float32(2 * math.pi / border.wavelength) + np.float32(border.phase)
-    distance = sin * x + cos * y - np.float32(border.offset) - np.float32(border.bend) * np.sin(along)
-    return np.clip(distance + np.float32(0.5), 0, 1)
+    """Coverage of the far side of a border, 0..1 with a one-pixel ramp.
+
+    In float64, so that the sine of another processor gives nobody else's pixel.
+    """
+    y, x = (axis.astype(np.float64) for axis in grid(*size))
+    cos, sin = math.cos(border.angle), math.sin(border.angle)
+    along = (cos * x - sin * y) * (2 * math.pi / border.wavelength) + border.phase
+    distance = sin * x + cos * y - border.offset - border.bend * np.sin(along)
+    return np.clip(distance + 0.5, 0, 1).astype(np.float32)
