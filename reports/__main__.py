@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from benchmark import store
 from benchmark.problems import BenchmarkError, UsageError
 from reports import check, published, summary
 from reports.records import Run, load_run
 from reports.tables import Table, to_csv, to_latex, to_markdown
 
-SPELLINGS: dict[str, Callable[[Table], str]] = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
+SPELLINGS: Mapping[str, Callable[[Table], str]] = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
 
 
 def build(args: argparse.Namespace) -> int:
@@ -86,11 +87,8 @@ def _runs(folders: Sequence[Path]) -> list[Run]:
 
 def _write(path: Path, content: str) -> None:
     """Write a text file in one step; raises UsageError where that is not possible."""
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(content, encoding="utf-8")
-        partial.replace(path)
+        store.write_text(path, content)
     except OSError as error:
         raise UsageError(f"Cannot write {path}: {error.strerror}. Choose a place that you may write to.") from error
 

@@ -61,7 +61,7 @@ def published_table(runs: Sequence[Run], numbers: Sequence[PublishedNumber]) -> 
     """What was printed for the released models of the runs' systems on the runs' benchmarks."""
     records = [record for run in runs for record in run.records]
     rows: list[tuple[Cell, ...]] = []
-    for benchmark, system in _unique((record.benchmark, record.system) for record in _in_order(records)):
+    for benchmark, system in _unique((record.benchmark, record.system) for record in in_order(records)):
         found = [number for number in lookup(numbers, benchmark, system=system) if number.unit == "fraction"]
         for number in sorted(merge_sources(found), key=lambda n: (n.variant, n.metric, n.protocol)):
             rows.append(
@@ -88,7 +88,7 @@ def scores_table(records: Sequence[Record], task: str) -> Table:
     records = [record for record in records if record.task == task]
     metrics = _unique(metric for record in records for metric in record.scores)
     rows = []
-    for record in _in_order(records):
+    for record in in_order(records):
         cells = [_score_cell(record, metric) for metric in metrics]
         rows.append((record.display_name, record.model, *cells, coverage(record)))
     return Table(
@@ -174,6 +174,24 @@ def difference_cell(cell: MatrixCell | None) -> Cell:
     return Score(value=cell.difference, low=cell.low, high=cell.high, is_difference=True, mark="*" if is_clear else "")
 
 
+def baselines_table(run: Run) -> Table:
+    """Main scores of the trivial baselines with intervals: a row per baseline, a column per benchmark."""
+    names = benchmark_names(run.baselines)
+    models = _unique(record.model for record in run.baselines)
+    rows = tuple(
+        (model, *(main_cell(_find([r for r in run.baselines if r.model == model], name)) for name in names))
+        for model in models
+    )
+    return Table(
+        name="baselines",
+        title=f"Trivial baselines, main scores in percent{_mini_title([run])}",
+        columns=("Baseline", *names),
+        rows=rows,
+        note="colour_clusters: connected components of similar colour, named by size and mean colour."
+        " most_frequent_class: looks at nothing.",
+    )
+
+
 _PROVENANCE = (
     *("Benchmark", "Model", "Protocol", "Benchmark version", "Scored", "Truth"),
     *("Checkpoint sha256", "Config hash", "Seed", "Device", "Time"),
@@ -183,7 +201,7 @@ _PROVENANCE = (
 def provenance_table(records: Sequence[Record]) -> Table:
     """Where each number comes from: protocol, versions, hashes, seed, device and duration."""
     rows = []
-    for record in _in_order(records):
+    for record in in_order(records):
         rows.append(
             (
                 record.display_name,
@@ -191,7 +209,7 @@ def provenance_table(records: Sequence[Record]) -> Table:
                 record.protocol or None,
                 f"v{record.benchmark_version}",
                 coverage(record),
-                "official" if record.truth_is_official else "given with --truth",
+                _truth(record),
                 _short(record.checkpoint_sha256),
                 _short(record.config_hash),
                 record.seed,
@@ -219,7 +237,7 @@ def coverage(record: Record) -> str:
 
 def benchmark_names(records: Sequence[Record]) -> tuple[str, ...]:
     """Display names in catalogue order."""
-    return _unique(record.display_name for record in _in_order(records))
+    return _unique(record.display_name for record in in_order(records))
 
 
 def display_name(run: Run, benchmark: str) -> str:
@@ -253,9 +271,16 @@ def _find(records: Sequence[Record], display: str) -> Record | None:
     return next((record for record in records if record.display_name == display), None)
 
 
-def _in_order(records: Sequence[Record]) -> list[Record]:
+def in_order(records: Iterable[Record]) -> list[Record]:
+    """Records in catalogue order."""
     order = {name: position for position, name in enumerate(catalog.BENCHMARKS)}
     return sorted(records, key=lambda record: (order.get(record.benchmark, len(order)), record.display_name))
+
+
+def _truth(record: Record) -> str:
+    if record.is_mini:
+        return "generated (mini)"
+    return "official" if record.truth_is_official else "given with --truth"
 
 
 def _mini_title(runs: Sequence[Run]) -> str:

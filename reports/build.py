@@ -1,0 +1,137 @@
+"""Write the report of a run: `index.html`, `tables/`, `plots/` and `panels/` in one folder, each file in one step."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmark import catalog, store
+from benchmark.contract import SampleSet
+from benchmark.problems import BenchmarkError, UsageError
+from reports import gallery, page, plots, published, summary
+from reports.page import Report
+from reports.records import Record, Run
+from reports.render import Panel, compose, to_png
+from reports.tables import Table, to_csv, to_latex, to_markdown
+
+SPELLINGS = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
+
+
+def build_report(run: Run, folder: Path, *, data_root: Path | None = None) -> Path:
+    """Write everything and return the path of `index.html`; raises UsageError where the folder cannot be written."""
+    report = gather(run, data_root=data_root)
+    try:
+        for table in report.tables.values():
+            for suffix, spell in SPELLINGS.items():
+                store.write_text(folder / "tables" / f"{file_name(table.name)}.{suffix}", spell(table))
+        for name, svg in report.plots.items():
+            store.write_text(folder / "plots" / f"{file_name(name)}.svg", svg)
+        for name, shown in report.panels.items():
+            for panel in shown:
+                _write_panel(folder / "panels" / f"{file_name(name)}.{panel.rank}.png", panel)
+        if report.prompt_panel is not None:
+            mini = "@mini" if run.is_mini else ""
+            _write_panel(folder / "panels" / f"task_prompt{mini}.png", report.prompt_panel)
+        store.write_text(folder / "index.html", page.render(report, published.load()))
+    except OSError as error:
+        raise UsageError(
+            f"Cannot write the report to {folder}: {error.strerror}. Choose another place with --out."
+        ) from error
+    return folder / "index.html"
+
+
+def build_page(run: Run, *, data_root: Path | None = None) -> str:
+    """Only the page, as text."""
+    return page.render(gather(run, data_root=data_root), published.load())
+
+
+def gather(run: Run, *, data_root: Path | None = None) -> Report:
+    """Tables, plots and panels of a run. Panels need the images; without them the page says why there are none."""
+    drawn, asked, reason = _draw_panels(run, data_root)
+    return Report(
+        run=run,
+        tables={table.name: table for table in _tables(run)},
+        plots=_plots(run),
+        panels=drawn,
+        prompt_panel=asked,
+        missing_panels=reason,
+    )
+
+
+def file_name(name: str) -> str:
+    """The name with everything but letters, digits and `@._-` replaced."""
+    return re.sub(r"[^\w@.-]+", "_", name)
+
+
+def _tables(run: Run) -> list[Table]:
+    numbers = published.load()
+    tables = [summary.headline_table([run], numbers), summary.published_table([run], numbers)]
+    tables += [
+        summary.scores_table(run.records, task)
+        for task in summary.TASKS
+        if any(record.task == task for record in run.records)
+    ]
+    tables += [summary.per_class_table(record) for record in run.records if record.per_class]
+    if run.matrix:
+        tables.append(summary.matrix_table(run))
+        printed = summary.published_matrix_table(numbers, next((record.system for record in run.records), ""))
+        tables += [printed] if printed.rows else []
+    tables.append(summary.provenance_table(run.records))
+    if run.baselines:
+        tables.append(summary.baselines_table(run))
+    return tables
+
+
+def _plots(run: Run) -> dict[str, str]:
+    mark = " (@mini)" if run.is_mini else ""
+    drawn = {
+        f"training_{name}": plots.training_plot(curves, f"training_{name}", f"Training curves on {name}{mark}")
+        for name, curves in run.curves.items()
+        if len(curves.get("step", ())) > 1
+    }
+    for record in run.records:
+        if any(record.main_score in row for row in record.per_class.values()):
+            name = f"per_class_{record.display_name}"
+            title = f"{record.display_name}: {record.main_score} per class in percent"
+            drawn[name] = plots.per_class_plot(record, file_name(name).replace("@", "_"), title)
+    if run.matrix:
+        title = f"Task-prompt matrix{mark}: score by task sentence asked and metric"
+        drawn["task_prompt_matrix"] = plots.matrix_plot(run.matrix, "task_prompt_matrix", title)
+    return drawn
+
+
+def _draw_panels(run: Run, data_root: Path | None) -> tuple[Mapping[str, Sequence[Panel]], Panel | None, str]:
+    """Panels by benchmark, the task-prompt panel, and why there are none."""
+    root = data_root or _planned_root(run)
+    if root is None:
+        return {}, None, "the run does not say where its images are; give --data-root"
+    drawn: dict[str, Sequence[Panel]] = {}
+    asked: Panel | None = None
+    try:
+        for record in summary.in_order(run.records):
+            if (record.folder / store.PREDICTIONS).is_dir():
+                samples = _samples(record, root)
+                drawn[record.display_name] = gallery.panels(record, samples)
+                if asked is None and record.task == "panoptic":
+                    asked = gallery.prompt_panel(run, record, samples)
+    except BenchmarkError as error:
+        return drawn, asked, str(error).splitlines()[0]
+    return drawn, asked, ""
+
+
+def _samples(record: Record, root: Path) -> SampleSet:
+    return catalog.open_samples(catalog.get(record.benchmark), root, is_mini=record.is_mini)
+
+
+def _planned_root(run: Run) -> Path | None:
+    """Where the run found its data, as its plan says."""
+    value = run.plan.get("data_root")
+    return Path(value) if isinstance(value, str) else None
+
+
+def _write_panel(path: Path, panel: Panel) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(to_png(compose(panel)))
+    partial.replace(path)
