@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
-from benchmark import labels
-from benchmark.contract import Panoptic
+from benchmark import catalog, labels, masks
+from benchmark.contract import IGNORE, Annotation, Instances, LabelMap, Panoptic
+from benchmark.labels import LabelSet
 from benchmark.minidata import naming, scenes, statistics
 from benchmark.minidata.generate import IMAGE_SIZE, SIZES, STAMP, ensure
 from benchmark.minidata.scene import (
@@ -19,6 +24,7 @@ from benchmark.minidata.scene import (
     SPLITS,
     STUFF_KINDS,
     THING_KINDS,
+    WORLD_VERSION,
     Scene,
 )
 from benchmark.minidata.silhouettes import coverage
@@ -26,6 +32,7 @@ from benchmark.minidata.statistics import Statistics
 from benchmark.minidata.world import MAX_HIDDEN_SHARE, hidden_shares, render, sample_scene, scene_seed
 from benchmark.problems import DataError
 
+GOLDEN = Path(__file__).parent / "golden" / "minidata.json"
 SMALL = {"train": 6, "val": 4, "heldout": 3}
 
 
@@ -217,3 +224,77 @@ def test_scene_records_describe_the_truth(small_root: Path) -> None:
     assert isinstance(truth, Panoptic)
     for thing in record["things"]:
         assert thing["visible"] == int((truth.segment_id == thing["segment_id"]).sum())
+
+
+def test_label_files_stay_as_they_are_until_the_version_rises(small_root: Path) -> None:
+    """After a wanted change raise WORLD_VERSION and run `UPDATE_GOLDEN=1 pytest tests/test_minidata.py`."""
+    found = {"version": WORLD_VERSION, "sha256": _truth_digests(small_root)}
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    assert found == json.loads(GOLDEN.read_text(encoding="utf-8"))
+
+
+def _truth_digests(root: Path) -> dict[str, str]:
+    """SHA-256 over the decoded label files of each folder; pictures are left out, their encoders may differ."""
+    digests: dict[str, Any] = {}
+    for path in sorted(root.rglob("*")):
+        if path.suffix not in (".json", ".png", ".txt") or path.name == STAMP or "leftImg8bit" in path.parts:
+            continue
+        folder = str(path.parent.relative_to(root))
+        digest = digests.setdefault(folder, hashlib.sha256())
+        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.suffix == ".png" else None
+        digest.update(path.name.encode() + (path.read_bytes() if pixels is None else pixels.tobytes()))
+    return {folder: digest.hexdigest() for folder, digest in digests.items()}
+
+
+@pytest.mark.parametrize("name", catalog.BENCHMARKS)
+@pytest.mark.parametrize("split", ["val", "heldout"])
+def test_every_row_reads_the_scenes_back(small_root: Path, name: str, split: str) -> None:
+    row = catalog.get(name)
+    root = small_root / "heldout" if split == "heldout" else small_root
+    samples = catalog.open_samples(row, root, is_mini=True)
+    assert len(samples) == SMALL[split]
+    for number, sample in enumerate(samples, start=1):
+        image, truth = render(_scene(split, number))
+        pixels = cv2.imread(str(sample.frames[0]), cv2.IMREAD_COLOR)[..., ::-1]
+        assert np.abs(pixels.astype(int) - image).mean() < 8  # JPEG halves the resolution of colour
+        assert sample.truth is not None
+        _assert_same(sample.truth.frames[0], naming.relabel(truth, labels.load(row.labels)), labels.load(row.labels))
+
+
+@pytest.mark.parametrize("name", catalog.TRAINING)
+def test_every_training_row_reads_the_scenes_back(small_root: Path, name: str) -> None:
+    row = catalog.get(name)
+    samples = catalog.open_samples(row, small_root, is_mini=True)
+    assert len(samples) == SMALL["train"]
+    _, truth = render(_scene("train", 1))
+    first = samples[0].truth
+    assert first is not None
+    _assert_same(first.frames[0], naming.relabel(truth, labels.load(row.labels)), labels.load(row.labels))
+
+
+def _assert_same(found: Annotation, drawn: Panoptic, known: LabelSet) -> None:
+    """What a row reads is what was drawn. Crowds are left out: each layout has its own way to write them."""
+    crowds = [segment.id for segment in drawn.segments if segment.is_crowd]
+    is_crowd = np.isin(drawn.segment_id, crowds)
+    classes = {segment.id: segment.class_index for segment in drawn.segments}
+    things = sorted(one.class_index for one in drawn.segments if known.is_thing[one.class_index] and not one.is_crowd)
+    if isinstance(found, LabelMap):
+        expected = np.vectorize(lambda one: classes.get(one, IGNORE))(drawn.segment_id)
+        seen = np.where(found.class_index < known.num_classes, found.class_index, IGNORE)
+        np.testing.assert_array_equal(seen[~is_crowd], expected[~is_crowd])
+    elif isinstance(found, Instances):
+        assert sorted(found.class_index[~found.is_crowd].tolist()) == things
+        assert found.masks is not None
+        covered = masks.decode(masks.union([found.masks[index] for index in np.flatnonzero(~found.is_crowd)]))
+        is_thing = np.isin(drawn.segment_id, [one for one, index in classes.items() if known.is_thing[index]])
+        np.testing.assert_array_equal(covered, is_thing & ~is_crowd)
+    else:
+        assert (
+            sorted(one.class_index for one in found.segments if known.is_thing[one.class_index] and not one.is_crowd)
+            == things
+        )
+        pairs = np.unique(np.stack([found.segment_id[~is_crowd], drawn.segment_id[~is_crowd]]), axis=1)
+        listed = {segment.id: segment.class_index for segment in found.segments}
+        assert len(set(pairs[0].tolist())) == len(set(pairs[1].tolist())) == pairs.shape[1]
+        assert [listed.get(one) for one in pairs[0].tolist()] == [classes.get(one) for one in pairs[1].tolist()]

@@ -100,4 +100,4 @@ def coverage(thing: Thing, size: tuple[int, int]) -> Coverage:
     canvas = np.zeros(((bottom - top) * OVERSAMPLING, (right - left) * OVERSAMPLING), np.uint8)
     cv2.fillPoly(canvas, outlines, (float(FULL),), shift=SUBPIXEL_BITS)
     alpha = cv2.resize(canvas, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
-    return Coverage(alpha=alpha.astype(np.float32) / FULL, top=top, left=left)
+    return Coverage(alpha=alpha.astype(np.float32) / np.float32(FULL), top=top, left=left)
