@@ -1,0 +1,209 @@
+"""The commands of `python -m benchmark`: list, describe, score.
+
+Exit codes: 0 done, 2 the input or the call is wrong, in one clear line for each problem.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark import catalog, metrics, scoring
+from benchmark.catalog import BENCHMARKS, Benchmark
+from benchmark.labels import suggestion
+from benchmark.layouts import HOW_TO_GET, ROOTS
+from benchmark.problems import BenchmarkError, DataError, UsageError
+from benchmark.progress import Progress
+
+MAX_LINES = 100
+"""Problems that are printed; the rest is counted."""
+COMMANDS = ("list", "describe", "score")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser().parse_args(given)
+    try:
+        return int(options.run(options))
+    except DataError as error:
+        print(*_shown(error), sep="\n", file=sys.stderr)
+    except BenchmarkError as error:
+        print(f"benchmark: {error}", file=sys.stderr)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"benchmark: {place}{error.strerror or error}. Check the path, its permissions and the free space.",
+              file=sys.stderr)  # fmt: skip
+    except KeyboardInterrupt:
+        print("benchmark: interrupted", file=sys.stderr)
+        return 130
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m benchmark", description=__doc__.splitlines()[0] if __doc__ else None)
+    commands = parser.add_subparsers(required=True, metavar="|".join(COMMANDS), parser_class=_Parser)
+
+    one = commands.add_parser("list", help="every benchmark, one line each")
+    one.add_argument("--json", action="store_true", help="print the catalogue as a JSON list")
+    one.set_defaults(run=_list)
+
+    one = commands.add_parser("describe", help="one benchmark in full; without a name, the mini data's world")
+    one.add_argument("name", nargs="?", metavar="NAME")
+    one.add_argument("--data-root", type=Path, help="where the data sets are; the mini data without it")
+    one.set_defaults(run=_describe)
+
+    one = commands.add_parser("score", help="score prediction files of any tool")
+    one.add_argument("name", metavar="NAME", help="a benchmark of 'list'")
+    one.add_argument("predictions", type=Path, metavar="PREDICTIONS", help="file or folder in the official result form")
+    truth = one.add_mutually_exclusive_group()
+    truth.add_argument("--data-root", type=Path, help="where the data sets are; the mini data without it")
+    truth.add_argument("--truth", type=Path, help="explicit truth in the row's layout; counts are not enforced")
+    one.add_argument("--protocol", help="another protocol than the headline's")
+    one.add_argument("--work-dir", type=Path, help="where record and statistics go (runs/score-<hash8>)")
+    one.add_argument("--out", type=Path, help="also write the record to this JSON file")
+    one.set_defaults(run=_score)
+
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse whose complaints are one line, with a suggestion for a mistyped command."""
+
+    def error(self, message: str) -> Any:
+        wrong = next((word for word in sys.argv[1:2] if not word.startswith("-") and word not in COMMANDS), "")
+        near = suggestion(wrong, COMMANDS) if wrong and "invalid choice" in message else ""
+        self.exit(2, f"{self.prog}: {message}.{near} See {self.prog} --help\n")
+
+
+def _list(options: argparse.Namespace) -> int:
+    rows = [_row_facts(row) for row in BENCHMARKS.values()]
+    if options.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    columns = ("name", "task", "num_samples", "main_score", "metric", "protocols", "truth")
+    table = [[", ".join(row[c]) if isinstance(row[c], list) else str(row[c]) for c in columns] for row in rows]
+    print(*_aligned([list(columns), *table]), sep="\n")
+    return 0
+
+
+def _row_facts(row: Benchmark) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "dataset": row.dataset,
+        "task": str(row.task),
+        "split": row.split,
+        "metric": row.metric,
+        "main_score": row.main_score,
+        "protocols": list(row.protocols),
+        "mini_protocol": row.mini_protocol,
+        "labels": row.labels,
+        "num_samples": row.num_samples,
+        "truth": row.truth,
+        "version": row.version,
+        "notes": row.notes,
+    }
+
+
+def _describe(options: argparse.Namespace) -> int:
+    root = options.data_root
+    if options.name is None:
+        from benchmark.minidata import statistics
+
+        root = root or _mini_root()
+        if not catalog.is_mini_root(root):
+            raise UsageError(f"{root} is not the mini data. Name a benchmark to describe: {', '.join(BENCHMARKS)}.")
+        print(*statistics.describe(root), sep="\n")
+        return 0
+    row = catalog.get(options.name)
+    print(*_row_lines(row), sep="\n")
+    if root is not None:
+        listing = catalog.open_listing(row, root, is_mini=catalog.is_mini_root(root))
+        print(f"{'found':<12}{len(listing.entries):,} images below {root}")
+        for note, count in listing.notes.items():
+            print(f"{'':<12}{count:,} {note}")
+    return 0
+
+
+def _row_lines(row: Benchmark) -> list[str]:
+    label_set = catalog.label_set(row)
+    num_things = int(label_set.is_thing.sum())
+    facts = {
+        "name": row.name,
+        "task": f"{row.task}, split {row.split}, {row.num_samples:,} images, truth {row.truth}",
+        "classes": f"{label_set.num_classes} ({num_things} things) of {label_set.name}",
+        "score": f"{row.main_score}, metric {row.metric} (equal to {metrics.METRICS[row.metric].tool})",
+        "protocols": f"{', '.join(row.protocols)} (headline: {row.protocols[0]})",
+        "version": str(row.version),
+        "looked for": ", ".join(f"DATA_ROOT/{folder}".removesuffix("/.") for folder in ROOTS[row.dataset]),
+        "to get it": HOW_TO_GET[row.dataset],
+        "notes": row.notes or "none",
+    }
+    return [f"{name:<12}{value}" for name, value in facts.items()]
+
+
+def _score(options: argparse.Namespace) -> int:
+    row = catalog.get(options.name)
+    if options.out is not None:
+        scoring.check_target(options.out, is_folder=False)
+    root = options.data_root
+    if root is None and options.truth is None:
+        root = _mini_root()
+    request = scoring.Request(
+        row=row, predictions=options.predictions, root=root, truth=options.truth, protocol=options.protocol
+    )
+    work_dir = options.work_dir or scoring.work_directory(request)
+    scoring.check_work_directory(request, work_dir)
+    with Progress(f"scoring {row.name}") as progress:
+        outcome = scoring.score(request, report=progress.update)
+    path = scoring.keep(request, outcome, work_dir)
+    if options.out is not None:
+        scoring.store.write_json(options.out, outcome.record)
+    print(*_score_lines(outcome.record), sep="\n")
+    print(f"record: {options.out or path}")
+    return 0
+
+
+def _score_lines(record: Mapping[str, Any]) -> list[str]:
+    """A small table: score, percent, 95 % interval; then coverage and notes."""
+    lines = [f"{record['display_name']}, protocol {record['protocol']}"]
+    if not record["truth_is_official"] and not record["is_mini"]:
+        lines.append(f"against {record['truth']} (not the official split: counts are not enforced)")
+    if record["missing"]:
+        first = ", ".join(record["missing"][:3])
+        lines.append(
+            f"coverage {record['num_scored']:,} of {record['num_expected']:,}: no headline number; missing {first}"
+            f"{', ...' if len(record['missing']) > 3 else ''}"
+        )
+    rows = [["score", "%", "95 % interval"]]
+    for name, value in record["scores"].items():
+        low, high = record["intervals"].get(name, (None, None))
+        span = "" if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
+        rows.append([name, "—" if value is None else f"{100 * value:.2f}", span])
+    lines += [f"  {line}" for line in _aligned(rows)]
+    return lines + [f"note: {count:,} {note}" for note, count in record["notes"].items()]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _mini_root() -> Path:
+    from benchmark.minidata import generate
+
+    return generate.ensure()
+
+
+def _shown(error: DataError) -> list[str]:
+    lines = [str(problem).replace("\n", " ") for problem in error.problems]
+    rest = len(lines) - MAX_LINES
+    return lines if rest <= 0 else [*lines[:MAX_LINES], f"... and {rest:,} more problems."]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
