@@ -1,4 +1,4 @@
-"""Run one job: verify the input, predict and store sample by sample, measure, and write the record last.
+"""Run one job: predict and store sample by sample, measure, and write the record last.
 
 ```text
 <directory>/job.json              what is run; a directory never holds two different jobs
@@ -24,8 +24,7 @@ from typing import Any
 from benchmark import catalog, intervals, labels, record, store
 from benchmark.catalog import Benchmark
 from benchmark.contract import Metric, Prediction, Sample, SampleSet, Scores, Stats, Task
-from benchmark.formats import image_files
-from benchmark.problems import DataError, Problem, UsageError, raise_if_any
+from benchmark.problems import UsageError
 from benchmark.prompts import build_prompt
 
 JOB = "job.json"
@@ -70,12 +69,11 @@ class Job:
 
 def make_job(row: Benchmark, *, is_mini: bool, **fields: Any) -> Job:
     """A job on a catalogue row, with the row's own facts filled in; `fields` are the remaining ones of `Job`."""
-    protocol = row.mini_protocol if is_mini and row.mini_protocol else row.protocols[0]
     return Job(
         benchmark=row.name,
         benchmark_version=row.version,
         split=row.split,
-        protocol=protocol,
+        protocol=row.headline_protocol(is_mini=is_mini),
         **{"asked": str(row.task), "role": "system", **fields},
     )
 
@@ -89,15 +87,14 @@ def run_job(
     *,
     report: Report | None = None,
     device: str = "cpu",
-    is_verified: bool = False,
 ) -> dict[str, Any]:
     """Run or continue a job and return its record; a finished one is only read.
 
-    samples: the whole row; `job.limit` cuts it. is_verified: `verify` has been called on these samples.
+    samples: the whole row, its files verified (`catalog.verify`); `job.limit` cuts it. device: where it predicts.
 
     Raises:
-        DataError: all problems of the input, before anything is written.
         UsageError: the directory holds another job.
+        DataError: a stored shard is damaged.
     """
     identity = _identity(job, samples)
     _check_directory(directory, identity)
@@ -105,8 +102,6 @@ def run_job(
     if finished is not None:
         return finished
     chosen = ask(samples.head(job.limit), row, Task(job.asked))
-    if not is_verified:
-        raise_if_any(verify(chosen))
     store.write_json(directory / JOB, identity)
     started = time.perf_counter()
     metric = catalog.build_metric(row, job.protocol)
@@ -135,40 +130,10 @@ def ask(samples: SampleSet, row: Benchmark, asked: Task) -> SampleSet:
     return SampleSet(samples.ids, lambda index: replace(samples[index], prompt=prompt))
 
 
-def verify(samples: SampleSet, checked: set[Path] | None = None, report: Report | None = None) -> tuple[Problem, ...]:
-    """Every problem of the samples: truth files that break their contract, images that are missing, cut or resized.
-
-    checked: images that were found good before; they are skipped, and the ones found good now are added.
-    """
-    known = set() if checked is None else checked
-    problems = _duplicates(samples.ids)
-    for index in range(len(samples)):
-        try:
-            sample = samples[index]
-        except DataError as error:
-            problems.extend(error.problems)
-            continue
-        for frame in sample.frames:
-            if frame not in known:
-                found = image_files.check_image(frame, sample.size, decode=True)
-                problems.extend(found)
-                known.update([frame] if not found else [])
-        if report is not None:
-            report(index + 1, len(samples))
-    return tuple(dict.fromkeys(problems))
-
-
 def sha256_of_file(path: Path) -> str:
     """Hexadecimal SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _duplicates(ids: Sequence[str]) -> list[Problem]:
-    seen: set[str] = set()
-    twice = [sample_id for sample_id in ids if sample_id in seen or seen.add(sample_id)]  # type: ignore[func-returns-value]
-    message, remedy = "the sample id occurs twice", "Remove one of the two entries"
-    return [Problem(place=f"sample {sample_id}", message=message, remedy=remedy) for sample_id in dict.fromkeys(twice)]
 
 
 def _identity(job: Job, samples: SampleSet) -> dict[str, Any]:
@@ -241,7 +206,7 @@ def _facts(job: Job, row: Benchmark, device: str) -> dict[str, Any]:
     """Fields of the record that are not results."""
     return {
         "benchmark": row.name,
-        "display_name": f"{row.name}@mini" if job.is_mini else row.name,
+        "display_name": row.display_name(is_mini=job.is_mini),
         "is_mini": job.is_mini,
         "task": str(row.task),
         "asked": job.asked,

@@ -19,7 +19,8 @@ from benchmark.catalog import Benchmark
 from benchmark.contract import SampleSet
 from benchmark.labels import suggestion
 from benchmark.minidata import generate
-from benchmark.problems import UsageError
+from benchmark.problems import DataError, Problem, UsageError, raise_if_any
+from benchmark.prompts import build_prompt
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 SUITES = CONFIGS / "suites.py"
@@ -125,7 +126,7 @@ def load_suite(name: str) -> Suite:
     if odd or "benchmarks" not in found:
         what = f"has no field {odd[0]!r}" if odd else "needs the field 'benchmarks'"
         raise UsageError(f"Suite {name!r}: a suite {what}. Fields: {', '.join(sorted(fields))}.")
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
     return Suite(name=name, **values)
 
 
@@ -141,7 +142,7 @@ def list_systems() -> tuple[str, ...]:
         value = _assigned(path, "variants")
         keys: Sequence[str | None] = []
         if isinstance(value, ast.Dict):
-            keys = [key.value if isinstance(key, ast.Constant) else None for key in value.keys]
+            keys = [str(key.value) if isinstance(key, ast.Constant) else None for key in value.keys]
         elif isinstance(value, ast.Call):
             keys = [keyword.arg for keyword in value.keywords]
         found += [f"{path.stem}:{key}" for key in keys if key]
@@ -173,23 +174,53 @@ def select_rows(suite: Suite, names: Iterable[str] | None) -> tuple[Benchmark, .
     return tuple(rows)
 
 
-def find_data(rows: Iterable[Benchmark], data_root: Path) -> tuple[PlannedRow, ...]:
-    """The rows with their samples, or with the path that was looked for; raises DataError for broken files."""
-    found = []
+def open_rows(rows: Iterable[Benchmark], data_root: Path, *, is_mini: bool) -> tuple[PlannedRow, ...]:
+    """The rows with their verified samples, or with the path that was looked for.
+
+    Raises one DataError with all problems of all rows.
+    """
+    found: list[PlannedRow] = []
+    problems: list[Problem] = []
     for row in rows:
         try:
-            found.append(PlannedRow(benchmark=row, samples=catalog.open_samples(row, data_root)))
+            listing = catalog.verify(row, data_root, is_mini=is_mini)
         except catalog.DataNotFound as error:
             found.append(PlannedRow(benchmark=row, reason=str(error)))
+        except DataError as error:
+            problems.extend(error.problems)
+        else:
+            prompt = build_prompt(row.task, catalog.label_set(row))
+            found.append(PlannedRow(benchmark=row, samples=listing.samples(prompt)))
+    raise_if_any(dict.fromkeys(problems))
     return tuple(found)
+
+
+def check_training_data(trainings: Iterable[TrainingLike], data_root: Path) -> None:
+    """Raise one DataError with everything that is wrong with the lists of the training splits."""
+    problems: list[Problem] = []
+    for name in dict.fromkeys(name for training in trainings for name in training.rows):
+        try:
+            catalog.open_listing(catalog.get(name), data_root)
+        except DataError as error:
+            problems.extend(error.problems)
+    raise_if_any(dict.fromkeys(problems))
 
 
 def with_mini_data(plan: Plan, data_root: Path) -> Plan:
     """The plan with the generated data opened."""
-    rows = tuple(
-        replace(row, samples=catalog.open_samples(row.benchmark, data_root, is_mini=True)) for row in plan.rows
-    )
+    rows = open_rows((row.benchmark for row in plan.rows), data_root, is_mini=True)
     return replace(plan, rows=rows, data_root=data_root)
+
+
+def data_of(data_root: Path | None) -> str:
+    """What a run's identity says of its data: "files", or "mini:<key>", also for a folder that holds mini data."""
+    if data_root is None:
+        return f"mini:{mini_data_key()}"
+    if not catalog.is_mini_root(data_root):
+        return "files"
+    stamps = [folder / catalog.MINI_STAMP for folder in (data_root, data_root.parent)]
+    stamp = next(path for path in stamps if path.is_file())
+    return f"mini:{json.loads(stamp.read_text(encoding='utf-8')).get('key', 'unknown')}"
 
 
 def mini_data_key() -> str:
@@ -198,8 +229,13 @@ def mini_data_key() -> str:
     return generate.Plan(seed=0, sizes=sizes, image_size=generate.IMAGE_SIZE).key()
 
 
-def needed_trainings(system: SystemLike, label_sets: Iterable[str]) -> tuple[TrainingLike, ...]:
-    """The trainings that answer the label sets, each after the one it starts from; UsageError if there is none."""
+def needed_trainings(
+    system: SystemLike, label_sets: Iterable[str], *, is_alone: bool = False
+) -> tuple[TrainingLike, ...]:
+    """The trainings that answer the label sets, each after the one it starts from; UsageError if there is none.
+
+    is_alone: leave out what a training starts from, because its weights are given.
+    """
     by_label_set = {training.label_set: training for training in system.trainings}
     ordered: dict[str, TrainingLike] = {}
     for name in label_sets:
@@ -207,13 +243,22 @@ def needed_trainings(system: SystemLike, label_sets: Iterable[str]) -> tuple[Tra
         wanted: str | None = name
         while wanted is not None and wanted not in ordered and wanted not in chain:
             if wanted not in by_label_set:
-                answers = ", ".join(by_label_set)
-                model = f"{system.name}:{system.variant}"
+                answers, model = ", ".join(by_label_set), f"{system.name}:{system.variant}"
                 raise UsageError(f"{model} has no training for the label set {wanted!r}; it answers {answers}.")
             chain.append(wanted)
-            wanted = by_label_set[wanted].start_from
+            wanted = None if is_alone else by_label_set[wanted].start_from
         ordered |= {link: by_label_set[link] for link in reversed(chain)}
     return tuple(ordered.values())
+
+
+def several_label_sets(rows: Iterable[PlannedRow]) -> UsageError:
+    """What is said when one checkpoint should answer several label sets."""
+    groups: dict[str, list[str]] = {}
+    for row in rows:
+        if row.is_run:
+            groups.setdefault(row.benchmark.labels, []).append(row.benchmark.name)
+    choices = " or ".join(f"--benchmarks {','.join(names)}" for names in groups.values())
+    return UsageError(f"A checkpoint answers one label set, these rows have {', '.join(groups)}. Choose {choices}.")
 
 
 def label_sets_of(rows: Iterable[PlannedRow]) -> tuple[str, ...]:
@@ -262,7 +307,7 @@ def describe(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
     rows = [
         {
             "benchmark": row.benchmark.name,
-            "display_name": row.benchmark.name + ("@mini" if plan.is_mini else ""),
+            "display_name": row.benchmark.display_name(is_mini=plan.is_mini),
             "state": "run" if row.is_run else "not run",
             "reason": row.reason,
             "num_samples": num_samples(plan, row) if row.is_run else 0,
@@ -297,11 +342,11 @@ def describe(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
 
 def lines(plan: Plan) -> list[str]:
     """The plan to read."""
-    data = f"mini data ({plan.data.partition(':')[2]})" if plan.is_mini else str(plan.data_root)
+    data = str(plan.data_root) if plan.data_root else f"generated mini data {plan.data.partition(':')[2]}"
     text = [f"Suite {plan.suite.name} with {plan.model}, seed {plan.seed}, data: {data}"]
     width = max(len(row.benchmark.name) for row in plan.rows) + len("@mini")
     for row in plan.rows:
-        name = row.benchmark.name + ("@mini" if plan.is_mini else "")
+        name = row.benchmark.display_name(is_mini=plan.is_mini)
         state = f"{num_samples(plan, row):>6,} samples" if row.is_run else f"not run: {row.reason}"
         text.append(f"  {name:<{width}}  {state}")
     for one in plan.trainings:
