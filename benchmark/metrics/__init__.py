@@ -83,7 +83,7 @@ METRICS: Mapping[str, MetricEntry] = MappingProxyType(
             protocols={
                 "coco": Protocol(build=panoptic_quality.PanopticQuality, score_names=panoptic_quality.SCORE_NAMES)
             },
-            tool="panopticapi 7bb4655",
+            tool="panopticapi, last commit",
         ),
         "semantic_iou": MetricEntry(
             protocols={

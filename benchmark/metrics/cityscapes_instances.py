@@ -98,11 +98,13 @@ def _measure_class(truth: Instances, found: Instances, void: Rle | None, class_i
         excused = excused + masks.intersections(found_masks, [void])[:, 0]
     is_false = ~is_over.any(axis=1) & ((excused / found_size)[:, None] <= THRESHOLDS)
     pair_score, pair_hit, pair_entry = _pairs(is_over[:, counts], score)
+    is_entry = np.concatenate((is_false, pair_entry))
+    keep = is_entry.any(axis=1)
     return {
-        "class_index": np.full(len(score) + len(pair_score), class_index),
-        "score": np.concatenate((score, pair_score)),
-        "is_hit": np.concatenate((np.zeros(len(score), bool), pair_hit)),
-        "is_entry": np.concatenate((is_false, pair_entry)),
+        "class_index": np.full(np.count_nonzero(keep), class_index),
+        "score": np.concatenate((score, pair_score))[keep],
+        "is_hit": np.concatenate((np.zeros(len(score), bool), pair_hit))[keep],
+        "is_entry": is_entry[keep],
         "found_class": np.full(len(score), class_index),
         "truth_class": np.full(np.count_nonzero(counts), class_index),
     }

@@ -1,7 +1,7 @@
 """Mean intersection over union of label maps: one confusion matrix over all samples, divided once.
 
 Pixels whose truth is not evaluated are dropped; a prediction outside the evaluated classes is a miss of the truth's
-class and nothing else. Three official conventions differ in the classes that enter the mean:
+class and nothing else (detectron2 would drop it, but its models cannot predict it). Three conventions of the mean:
 
     present   classes with truth pixels (detectron2, whose evaluator the authors of OneFormer use)
     all       every class, an absent one counts 0 (the official ADE20K script, which also averages in pixel accuracy)
@@ -88,7 +88,9 @@ def confusion(
     the last row or column.
     """
     side = num_classes + 1
-    codes = np.minimum(truth, num_classes).astype(np.int32) * side + np.minimum(found, num_classes)
+    codes = np.minimum(truth, num_classes).astype(np.intp)
+    codes *= side
+    codes += np.minimum(found, num_classes)
     pixels = np.bincount(codes.ravel(), minlength=side * side)
     cell = np.flatnonzero(pixels)
     return cell, pixels[cell]
