@@ -12,6 +12,7 @@ import re
 import shutil
 import tarfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,7 +134,7 @@ def _build_variables(torch: Torch) -> dict[str, str]:
     """Variables of the compile: no debug symbols, no more jobs than memory allows, CUDA only where it is wanted."""
     variables = {
         "CFLAGS": "-g0",
-        "MAX_JOBS": os.environ.get("MAX_JOBS", str(num_jobs())),
+        "MAX_JOBS": str(num_jobs(os.environ)),
         "FORCE_CUDA": "1" if torch.nvcc else "0",
     }
     if not torch.nvcc:
@@ -141,8 +142,10 @@ def _build_variables(torch: Torch) -> dict[str, str]:
     return variables
 
 
-def num_jobs() -> int:
-    """Compilers to run at once: one per core, as far as the free memory reaches."""
+def num_jobs(variables: Mapping[str, str]) -> int:
+    """Compilers to run at once: MAX_JOBS where it is set, else one per core as far as the free memory reaches."""
+    if variables.get("MAX_JOBS", "").isdigit():
+        return max(1, int(variables["MAX_JOBS"]))
     cores = len(os.sched_getaffinity(0))
     found = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
     memory = int(found[1]) / 1e6 if found else MEMORY_PER_JOB * cores
