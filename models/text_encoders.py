@@ -1,0 +1,90 @@
+"""Token ids to features: a causal text transformer, and OneFormer's text mapper on top of it (training only).
+
+Follows SHI-Labs/OneFormer at 4962ef6: CLIP's encoder at width 256, trained from scratch, read off at the end token.
+Shapes: B batch, T texts, L tokens, D width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from models.attention import Attention, Mlp
+
+
+class TextLayer(nn.Module):
+    """Pre-norm causal self-attention and a feed-forward with QuickGELU (x sigmoid(1.702 x))."""
+
+    def __init__(self, dim: int, *, num_heads: int) -> None:
+        super().__init__()
+        self.attention_norm, self.ffn_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.attention = Attention(dim, num_heads=num_heads)
+        self.expand, self.contract = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [B, L, D]."""
+        y = self.attention_norm(x)
+        x = x + self.attention(y, y, y, is_causal=True)
+        y = self.expand(self.ffn_norm(x))
+        return x + self.contract(y * torch.sigmoid(1.702 * y))
+
+
+class CausalTextEncoder(nn.Module):
+    """One feature per text: the last layer's output at the end token, which has the largest id."""
+
+    def __init__(
+        self, dim: int = 256, *, vocabulary_size: int = 49408, length: int = 77, num_layers: int = 6, num_heads: int = 4
+    ) -> None:
+        super().__init__()
+        self.dim = dim
+        self.token_embedding = nn.Embedding(vocabulary_size, dim)
+        self.position_embedding = nn.Parameter(torch.empty(length, dim))
+        self.layers = nn.ModuleList(TextLayer(dim, num_heads=num_heads) for _ in range(num_layers))
+        self.norm = nn.LayerNorm(dim)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """CLIP's scheme: residual outputs shrink with depth."""
+        nn.init.normal_(self.token_embedding.weight, std=0.02)
+        nn.init.normal_(self.position_embedding, std=0.01)
+        inner = self.dim**-0.5
+        outer = inner * (2 * len(self.layers)) ** -0.5
+        for layer in self.layers:
+            nn.init.normal_(layer.attention.in_proj_weight, std=inner)
+            nn.init.normal_(layer.attention.out_proj.weight, std=outer)
+            nn.init.normal_(layer.expand.weight, std=(2 * self.dim) ** -0.5)
+            nn.init.normal_(layer.contract.weight, std=outer)
+
+    def forward(self, token_ids: Tensor) -> Tensor:
+        """float [T, D]. token_ids: int64 [T, L]."""
+        x = self.token_embedding(token_ids) + self.position_embedding[: token_ids.shape[-1]]
+        for layer in self.layers:
+            x = layer(x)
+        ends = token_ids.argmax(dim=-1)
+        return self.norm(x[torch.arange(len(x), device=x.device), ends])
+
+
+class TextMapper(nn.Module):
+    """Text queries of an image: the projected features of its text list, then learnable context rows."""
+
+    def __init__(
+        self, encoder: CausalTextEncoder, *, dim: int = 256, num_layers: int = 2, num_context: int = 16
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.projector = Mlp(encoder.dim, hidden_dim=dim, out_dim=dim, num_layers=num_layers)
+        self.context = nn.Embedding(num_context, dim) if num_context else None
+
+    @property
+    def num_context(self) -> int:
+        return 0 if self.context is None else self.context.num_embeddings
+
+    def forward(self, text_ids: Tensor) -> Tensor:
+        """float [B, T + context rows, D]. text_ids: int64 [B, T, L]."""
+        # Most texts of a batch are equal (padding, classes that recur): each different one is encoded once.
+        different, place = text_ids.flatten(0, 1).unique(dim=0, return_inverse=True)
+        used = int((different != 0).any(dim=0).nonzero().max()) + 1
+        texts = self.projector(self.encoder(different[:, :used]))[place].unflatten(0, text_ids.shape[:2])
+        if self.context is None:
+            return texts
+        return torch.cat((texts, self.context.weight.expand(len(texts), -1, -1).to(texts.dtype)), dim=1)
