@@ -1,4 +1,4 @@
-"""The commands of `python -m benchmark`: list, describe, score.
+"""The commands of `python -m benchmark`: list, describe, score, demo.
 
 Exit codes: 0 done, 2 the input or the call is wrong, in one clear line for each problem.
 """
@@ -21,7 +21,7 @@ from benchmark.progress import Progress
 
 MAX_LINES = 100
 """Problems that are printed; the rest is counted."""
-COMMANDS = ("list", "describe", "score")
+COMMANDS = ("list", "describe", "score", "demo")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,6 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--work-dir", type=Path, help="where record and statistics go (runs/score-<hash8>)")
     one.add_argument("--out", type=Path, help="also write the record to this JSON file")
     one.set_defaults(run=_score)
+
+    one = commands.add_parser("demo", help="score stored example predictions and write a report; needs no torch")
+    one.add_argument("--work-dir", type=Path, default=Path("runs"), help="where the run directory goes (runs)")
+    one.set_defaults(run=_demo)
 
     return parser
 
@@ -191,6 +195,13 @@ def _score_lines(record: Mapping[str, Any]) -> list[str]:
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from benchmark import demo
+
+    scoring.check_target(options.work_dir, is_folder=True)
+    return demo.run(options.work_dir, say=lambda line: print(line, flush=True))
 
 
 def _mini_root() -> Path:
