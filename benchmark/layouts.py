@@ -110,6 +110,8 @@ def _open_json(query: Query, path: Path, frames: _Frames, folder: Path | None = 
 def _open_folder(query: Query, folder: Path, frames: _Frames) -> Listing:
     encoding = label_maps.encoding_of(query.labels)
     if query.dataset == "cityscapes":
+        inner = [folder / "gtFine" / query.split, folder / query.split, folder]
+        folder = next(one for one in inner if one.is_dir())
         suffix = cityscapes_labels.LABEL_IDS if query.task is Task.SEMANTIC else cityscapes_labels.INSTANCE_IDS
         files = _found(cityscapes_labels.find(folder, suffix), folder, f"*{suffix}")
         if query.task is Task.SEMANTIC:
@@ -236,6 +238,7 @@ def _is_panoptic(document: Any) -> bool:
 
 def _json_of(query: Query, folder: Path) -> Path:
     """The JSON of a truth folder: of the same stem beside it, of the standard name, or the only one in it."""
+    folder = folder.resolve()
     standard = (
         folder.with_name(f"{folder.name}.json"),
         folder / f"{query.dataset}_{query.task.value}_{query.short_split}.json",

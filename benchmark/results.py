@@ -89,6 +89,7 @@ def _panoptic_paths(path: Path) -> tuple[Path, Path]:
     """The JSON and the PNG folder of panoptic predictions; either may be named."""
     if path.is_file():
         return path, coco_panoptic.folder_of(path)
+    path = path.resolve()
     inside = sorted(path.glob("*.json"))
     beside = path.with_name(f"{path.name}.json")
     if beside.is_file():

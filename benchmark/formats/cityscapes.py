@@ -25,7 +25,8 @@ from benchmark.formats.json_files import write_json
 from benchmark.formats.panoptic_files import paint, paint_classes, panoptic_categories, present_ids, segment_records
 from benchmark.labels import LabelSet
 
-CITY = "minitown"
+CITIES = {"train": "minicity", "val": "minitown"}
+"""Name of the city of each written split; the official splits share no city either."""
 FRAME = 19
 """Frame number in the names of written images; the official annotated frame is the twentieth of its sequence."""
 TRAIN_IGNORE = 255
@@ -40,9 +41,10 @@ def write_split(root: Path, split: str, images: Iterable[AnnotatedImage], labels
 
 def write_image(root: Path, split: str, image: AnnotatedImage, labels: LabelSet) -> dict[str, Any]:
     """Write the files of one image; the result, which JSON can hold, belongs into `write_index`."""
-    stem = f"{CITY}_{image.number:06d}_{FRAME:06d}"
-    write_png(root / "leftImg8bit" / split / CITY / f"{stem}_leftImg8bit.png", image.image)
-    truth = root / "gtFine" / split / CITY
+    city = CITIES[split]
+    stem = f"{city}_{image.number:06d}_{FRAME:06d}"
+    write_png(root / "leftImg8bit" / split / city / f"{stem}_leftImg8bit.png", image.image)
+    truth = root / "gtFine" / split / city
     everything = labels.everything
     label_ids = paint_classes(image.panoptic, {c.class_index: max(c.category_id, 0) for c in everything}, 0)
     train_ids = paint_classes(image.panoptic, {c.class_index: c.class_index for c in labels.classes}, TRAIN_IGNORE)

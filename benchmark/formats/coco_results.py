@@ -103,6 +103,7 @@ class _Reader:
     notes: Counter[str] = field(default_factory=Counter)
     by_sample: dict[str, list[tuple[int, Mapping[str, Any]]]] = field(default_factory=dict)
     classes: dict[int, int] = field(default_factory=dict)
+    maskless: set[int] = field(default_factory=set)
 
     def add(self, position: int, entry: Any) -> None:
         """Check one entry and file it under its sample."""
@@ -150,6 +151,8 @@ class _Reader:
     def _masks(self, sample_id: str) -> list[Any]:
         found, problems = [], []
         for position, entry in self.by_sample.get(sample_id, []):
+            if position in self.maskless:
+                continue
             try:
                 found.append(masks.from_json(entry["segmentation"]))
             except (ValueError, TypeError, AttributeError) as error:
@@ -166,6 +169,7 @@ class _Reader:
         if not isinstance(entry.get("segmentation"), dict):
             message = "has no 'segmentation' in run lengths"
             self._complain(position, message, "Write a mask for every result; boxes alone have no mask score")
+            self.maskless.add(position)
         self.notes[STRIPPED] += int("bbox" in entry)
 
     def _complain(self, position: int, message: str, remedy: str) -> None:
