@@ -116,12 +116,12 @@ def _row_facts(row: Benchmark) -> dict[str, Any]:
 def _describe(options: argparse.Namespace) -> int:
     root = options.data_root
     if options.name is None:
-        from benchmark.minidata import statistics
+        from benchmark.minidata import difficulty
 
         root = root or _mini_root()
         if not catalog.is_mini_root(root):
             raise UsageError(f"{root} is not the mini data. Name a benchmark to describe: {', '.join(BENCHMARKS)}.")
-        print(*statistics.describe(root), sep="\n")
+        print(*difficulty.describe(root), sep="\n")
         return 0
     row = catalog.get(options.name)
     print(*_row_lines(row), sep="\n")

@@ -15,7 +15,7 @@ import pytest
 from benchmark import catalog, labels, masks
 from benchmark.contract import IGNORE, Annotation, Instances, LabelMap, Panoptic
 from benchmark.labels import LabelSet
-from benchmark.minidata import naming, scenes, statistics
+from benchmark.minidata import difficulty, naming, scenes
 from benchmark.minidata.generate import IMAGE_SIZE, SIZES, STAMP, ensure
 from benchmark.minidata.scene import (
     HELDOUT_PAIRS,
@@ -28,7 +28,7 @@ from benchmark.minidata.scene import (
     Scene,
 )
 from benchmark.minidata.silhouettes import coverage
-from benchmark.minidata.statistics import Statistics
+from benchmark.minidata.difficulty import Statistics
 from benchmark.minidata.world import MAX_HIDDEN_SHARE, hidden_shares, render, sample_scene, scene_seed
 from benchmark.problems import DataError
 
@@ -45,7 +45,7 @@ def counted() -> dict[str, Statistics]:
         for number in range(1, min(200, SIZES[split]) + 1):
             scene = _scene(split, number)
             records.append(scenes.describe_scene(number, scene, *render(scene)))
-        found[split] = statistics.count(records)
+        found[split] = difficulty.count(records)
     return found
 
 
@@ -203,7 +203,7 @@ def test_default_root_lies_in_the_cache_folder_under_a_hash_of_its_content(
 
 
 def test_description_names_every_split_and_difficulty(small_root: Path) -> None:
-    text = "\n".join(statistics.describe(small_root))
+    text = "\n".join(difficulty.describe(small_root))
     for expected in (
         "train: 6 scenes",
         "val: 4 scenes",

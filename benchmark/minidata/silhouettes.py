@@ -1,4 +1,7 @@
-"""The outlines of the eight thing kinds and their coverage masks, anti-aliased by supersampling."""
+"""The outlines of the eight thing kinds and their coverage masks, anti-aliased by supersampling.
+
+Coverage is computed in whole numbers from float64 geometry, so that every machine gives a pixel to the same thing.
+"""
 
 from __future__ import annotations
 

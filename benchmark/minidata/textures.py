@@ -1,4 +1,7 @@
-"""Fields in 0..1 that blend two colours: the patterns of things and the texture families of stuff."""
+"""Fields in 0..1 that blend two colours: the patterns of things and the texture families of stuff.
+
+Also the borders between background regions. Nothing here knows a colour or paints a pixel.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How hard the mini data are, counted from the scene records that generation wrote (`scenes/<split>.jsonl`)."""
+"""How hard the mini data are: occlusion, look-alikes, crowds, void, and what colour alone would tell.
+
+Counted from the scene records that generation wrote (`scenes/<split>.jsonl`), not from the label files.
+"""
 
 from __future__ import annotations
 
