@@ -87,10 +87,12 @@ def run_job(
     *,
     report: Report | None = None,
     device: str = "cpu",
+    resamples: int = 1000,
 ) -> dict[str, Any]:
     """Run or continue a job and return its record; a finished one is only read.
 
     samples: the whole row, its files verified (`catalog.verify`); `job.limit` cuts it. device: where it predicts.
+    resamples: replicates of the intervals.
 
     Raises:
         UsageError: the directory holds another job.
@@ -108,7 +110,7 @@ def run_job(
     seconds = _fill(chosen, predictor, metric, directory, report)
     stats = list(store.open_stats(directory, chosen.ids))
     scores = _with_coverage(metric.pool(stats)(None), samples.ids, stats)
-    found = {} if scores.missing else _intervals(metric, stats)
+    found = {} if scores.missing else _intervals(metric, stats, resamples)
     seconds["total"] = time.perf_counter() - started
     facts = _facts(job, row, device)
     content = record.build(scores, main_score=row.main_score, intervals=found, seconds=seconds, facts=facts)
@@ -172,7 +174,7 @@ def _fill(
         store.ShardWriter(directory / store.STATS / SHARD, key="stats") as new_stats,
     ):
         for index, sample_id in enumerate(samples.ids):
-            if sample_id not in measured:
+            if sample_id not in measured or sample_id not in predictions:
                 sample = samples[index]
                 start = time.perf_counter()
                 if sample_id in predictions:
@@ -181,7 +183,8 @@ def _fill(
                     prediction = predictor(sample)
                     new_predictions.append(sample_id, store.encode(prediction))
                 middle = time.perf_counter()
-                new_stats.append(sample_id, store.encode_stats(metric.measure(sample, prediction)))
+                if sample_id not in measured:
+                    new_stats.append(sample_id, store.encode_stats(metric.measure(sample, prediction)))
                 seconds["predict"] += middle - start
                 seconds["measure"] += time.perf_counter() - middle
             if report is not None:
@@ -196,9 +199,9 @@ def _with_coverage(scores: Scores, expected: Sequence[str], stats: Sequence[Stat
     return replace(scores, num_expected=len(expected), num_scored=len(scored), missing=missing)
 
 
-def _intervals(metric: Metric, stats: Sequence[Stats]) -> dict[str, tuple[float, float]]:
+def _intervals(metric: Metric, stats: Sequence[Stats], resamples: int) -> dict[str, tuple[float, float]]:
     """95 % intervals of every score that is defined."""
-    found = intervals.intervals(metric, stats)
+    found = intervals.intervals(metric, stats, resamples=resamples)
     return {name: (one.low, one.high) for name, one in found.items() if not math.isnan(one.value)}
 
 

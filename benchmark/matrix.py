@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmark import catalog, intervals, record, store
 from benchmark.catalog import Benchmark
-from benchmark.contract import Metric, Task
+from benchmark.contract import Task
 
 FOLDER = "matrix"
 MATRIX = "matrix.json"
@@ -55,17 +55,17 @@ def _directory(run_directory: Path, row: Benchmark, asked: Task) -> Path:
     return run_directory / FOLDER / f"{row.name}.asked_{asked}"
 
 
-def compare(cells: Sequence[Cell], label_set: str) -> dict[str, Any]:
-    """Content of `matrix.json` from finished jobs."""
+def compare(cells: Sequence[Cell], label_set: str, *, resamples: int = 1000) -> dict[str, Any]:
+    """Content of `matrix.json` from finished jobs. resamples: replicates of the intervals."""
     rightly = {cell.row.name: cell for cell in cells if cell.is_asked_rightly}
     return {
         "schema": record.SCHEMA,
         "label_set": label_set,
-        "cells": [_compare(cell, rightly[cell.row.name]) for cell in cells],
+        "cells": [_compare(cell, rightly[cell.row.name], resamples) for cell in cells],
     }
 
 
-def _compare(cell: Cell, rightly: Cell) -> dict[str, Any]:
+def _compare(cell: Cell, rightly: Cell, resamples: int) -> dict[str, Any]:
     """One cell as JSON values; the rightly asked one has no difference."""
     content = record.read(cell.directory) or {}
     name = cell.row.main_score
@@ -81,13 +81,8 @@ def _compare(cell: Cell, rightly: Cell) -> dict[str, Any]:
     if cell.is_asked_rightly or found["value"] is None:
         return found
     metric = catalog.build_metric(cell.row, content["protocol"])
-    paired = _paired(metric, cell, rightly, name)
+    otherwise, right = (list(store.open_stats(one.directory)) for one in (cell, rightly))
+    paired = intervals.paired_interval(metric, otherwise, right, name, resamples=resamples)
     if not math.isnan(paired.value):
         found |= {"difference": paired.value, "interval": [record.number(paired.low), record.number(paired.high)]}
     return found
-
-
-def _paired(metric: Metric, cell: Cell, rightly: Cell, score_name: str) -> intervals.Interval:
-    """Asked otherwise minus asked rightly, over the same samples."""
-    otherwise, right = (list(store.open_stats(one.directory)) for one in (cell, rightly))
-    return intervals.paired_interval(metric, otherwise, right, score_name)

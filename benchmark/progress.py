@@ -1,4 +1,7 @@
-"""Progress of long work: a bar that renews itself on a terminal, plain lines with the remaining time elsewhere."""
+"""Progress of long work: a bar that renews itself on a terminal, plain lines with the remaining time elsewhere.
+
+Written to standard error, so that what a command prints stays clean when it is piped into a file.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ SECONDS_BETWEEN_BARS = 0.1
 
 
 class Progress:
-    """Shows how far a stage is. Use as a context manager and call `update`.
+    """Shows how far a stage is. Use as a context manager and call `update`; off a terminal, quick stages stay silent.
 
     label: what is done. stream: where to write, standard error by default. clock: seconds, monotonic.
     """
@@ -35,7 +38,8 @@ class Progress:
         if self._first is None:
             self._first = done - 1 if done else 0
         pause = SECONDS_BETWEEN_BARS if self._is_terminal else SECONDS_BETWEEN_LINES
-        if done < total and now - self._shown < pause:
+        is_quick = not self._is_terminal and now - self._started < pause
+        if is_quick or (done < total and now - self._shown < pause):
             return
         self._shown = now
         self._write(self._line(done, total, now - self._started, note), is_last=done >= total)

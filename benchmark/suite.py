@@ -150,7 +150,7 @@ def evaluate(running: Running, label_set: str, weights: Path) -> None:
         "variant": plan.system.variant,
         "overrides": plan.options,
         "config_hash": plan.system.config_hash,
-        "checkpoint": str(weights),
+        "checkpoint": _inside(plan.run_directory, weights),
         "checkpoint_sha256": job.sha256_of_file(weights),
     }
     predict = _predictor(plan, label_set, weights)
@@ -166,6 +166,12 @@ def evaluate(running: Running, label_set: str, weights: Path) -> None:
             _run_job(running, by_name[cell.row.name], predict, cell.directory, overrides)
     target = plan.run_directory / matrix.FOLDER / matrix.MATRIX
     store.write_json(target, matrix.compare(cells, label_set))
+
+
+def _inside(run_directory: Path, weights: Path) -> str:
+    """The weights' path, relative where they lie in the run directory, so that a run can be moved."""
+    is_inside = weights.resolve().is_relative_to(run_directory.resolve())
+    return str(weights.resolve().relative_to(run_directory.resolve()) if is_inside else weights)
 
 
 def evaluate_baselines(running: Running) -> None:
