@@ -16,6 +16,7 @@ from benchmark import catalog, labels, masks
 from benchmark.contract import IGNORE, Annotation, Instances, LabelMap, Panoptic
 from benchmark.labels import LabelSet
 from benchmark.minidata import difficulty, naming, scenes
+from benchmark.minidata.difficulty import Statistics
 from benchmark.minidata.generate import IMAGE_SIZE, SIZES, STAMP, ensure
 from benchmark.minidata.scene import (
     HELDOUT_PAIRS,
@@ -28,7 +29,6 @@ from benchmark.minidata.scene import (
     Scene,
 )
 from benchmark.minidata.silhouettes import coverage
-from benchmark.minidata.difficulty import Statistics
 from benchmark.minidata.world import MAX_HIDDEN_SHARE, hidden_shares, render, sample_scene, scene_seed
 from benchmark.problems import DataError
 
