@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,15 +25,14 @@ def build_report(run: Run, folder: Path, *, data_root: Path | None = None) -> Pa
     try:
         for table in report.tables.values():
             for suffix, spell in SPELLINGS.items():
-                store.write_text(folder / "tables" / f"{file_name(table.name)}.{suffix}", spell(table))
+                store.write_text(folder / "tables" / f"{file_name(table.name, run)}.{suffix}", spell(table))
         for name, svg in report.plots.items():
-            store.write_text(folder / "plots" / f"{file_name(name)}.svg", svg)
+            store.write_text(folder / "plots" / f"{file_name(name, run)}.svg", svg)
         for name, shown in report.panels.items():
             for panel in shown:
-                _write_panel(folder / "panels" / f"{file_name(name)}.{panel.rank}.png", panel)
+                _write_panel(folder / "panels" / f"{file_name(name, run)}.{panel.rank}.png", panel)
         if report.prompt_panel is not None:
-            mini = "@mini" if run.is_mini else ""
-            _write_panel(folder / "panels" / f"task_prompt{mini}.png", report.prompt_panel)
+            _write_panel(folder / "panels" / f"{file_name('task_prompt', run)}.png", report.prompt_panel)
         store.write_text(folder / "index.html", page.render(report, published.load()))
     except OSError as error:
         raise UsageError(
@@ -59,9 +59,11 @@ def gather(run: Run, *, data_root: Path | None = None) -> Report:
     )
 
 
-def file_name(name: str) -> str:
-    """The name with everything but letters, digits and `@._-` replaced."""
-    return re.sub(r"[^\w@.-]+", "_", name)
+def file_name(name: str, run: Run) -> str:
+    """A safe file name without suffix; what holds mini numbers carries `@mini`, published numbers never do."""
+    is_ours = run.is_mini and not name.startswith("published")
+    marked = f"{name}@mini" if is_ours and "@mini" not in name else name
+    return re.sub(r"[^\w@.-]+", "_", marked)
 
 
 def _tables(run: Run) -> list[Table]:
@@ -91,10 +93,11 @@ def _plots(run: Run) -> dict[str, str]:
         if len(curves.get("step", ())) > 1
     }
     for record in run.records:
-        if any(record.main_score in row for row in record.per_class.values()):
+        metric = summary.class_metric(record)
+        if any(not math.isnan(row.get(metric, math.nan)) for row in record.per_class.values()):
             name = f"per_class_{record.display_name}"
-            title = f"{record.display_name}: {record.main_score} per class in percent"
-            drawn[name] = plots.per_class_plot(record, file_name(name).replace("@", "_"), title)
+            title = f"{record.display_name}: {metric} per class in percent"
+            drawn[name] = plots.per_class_plot(record, re.sub(r"\W+", "_", name), title)
     if run.matrix:
         title = f"Task-prompt matrix{mark}: score by task sentence asked and metric"
         drawn["task_prompt_matrix"] = plots.matrix_plot(run.matrix, "task_prompt_matrix", title)

@@ -154,36 +154,38 @@ def _place(value: float) -> float | None:
 
 def table_html(table: Table) -> Markup:
     """A table with headings for screen readers, in a box that scrolls sideways where the screen is narrow."""
-    right = [is_numeric(table, i) for i in range(len(table.columns))]
-    heads = Markup("").join(
-        _tag("th", name, flush, scope="col") for name, flush in zip(table.columns, right, strict=True)
-    )
+    kinds = [_column_class(table, i) for i in range(len(table.columns))]
+    heads = [_tag("th", name, kind, scope="col") for name, kind in zip(table.columns, kinds, strict=True)]
     rows = []
     for row in table.rows:
-        cells = [
-            _cell_html(cell, flush, is_first=i == 0) for i, (cell, flush) in enumerate(zip(row, right, strict=True))
-        ]
+        cells = [_cell_html(cell, kind, is_first=i == 0) for i, (cell, kind) in enumerate(zip(row, kinds, strict=True))]
         rows.append(Markup("<tr>{}</tr>").format(Markup("").join(cells)))
     note = Markup('<p class="note">{}</p>').format(table.note) if table.note else Markup("")
     return Markup(
         '<div class="scroll" tabindex="0" role="region" aria-label="{0}"><table><caption>{0}</caption>'
         "<thead><tr>{1}</tr></thead><tbody>{2}</tbody></table></div>{3}"
-    ).format(table.title, heads, Markup("").join(rows), note)
+    ).format(table.title, Markup("").join(heads), Markup("").join(rows), note)
 
 
-def _cell_html(cell: Cell, is_flush: bool, *, is_first: bool) -> Markup:
+def _column_class(table: Table, column: int) -> str:
+    """Style of a column: numbers are flush right, numbers of other people's real data stand apart."""
+    names = ["num"] if is_numeric(table, column) else []
+    return " ".join([*names, "apart"] if table.columns[column].startswith("Published") else names)
+
+
+def _cell_html(cell: Cell, kind: str, *, is_first: bool) -> Markup:
     content: str | Markup = text(cell)
     if isinstance(cell, Score) and (interval(cell) or cell.mark):
         value = percent(cell.value, is_difference=cell.is_difference)
         content = Markup("{} <small>{} {}</small>").format(value, interval(cell), cell.mark)
-    return _tag("th", content, is_flush, scope="row") if is_first else _tag("td", content, is_flush)
+    return _tag("th", content, kind, scope="row") if is_first else _tag("td", content, kind)
 
 
-def _tag(name: str, content: str | Markup, is_flush: bool, scope: str = "") -> Markup:
+def _tag(name: str, content: str | Markup, kind: str, scope: str = "") -> Markup:
     attributes = Markup(' scope="{}"').format(scope) if scope else Markup("")
-    attributes += Markup(' class="num"') if is_flush else Markup("")
-    broken = escape(content).replace("_", Markup("_<wbr>"))
-    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), attributes, broken)
+    attributes += Markup(' class="{}"').format(kind) if kind else Markup("")
+    breakable = escape(content).replace("_", Markup("_<wbr>"))
+    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), attributes, breakable)
 
 
 def _webp_uri(picture: Any) -> str:

@@ -20,7 +20,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from reports.records import MatrixCell, Record
-from reports.summary import TASKS
+from reports.summary import TASKS, class_metric
 from reports.tables import percent
 
 _INK = "#010203"
@@ -82,8 +82,9 @@ def _curve(axes: Axes, steps: np.ndarray, values: np.ndarray, label: str, color:
 
 
 def per_class_plot(record: Record, name: str, title: str, *, limit: int = 40) -> str:
-    """Horizontal bars of the main score per class, best first, the mean as a dashed line."""
-    scores = {n: row[record.main_score] for n, row in record.per_class.items() if record.main_score in row}
+    """Horizontal bars of the leading score per class, best first, the mean as a dashed line."""
+    metric = class_metric(record)
+    scores = {n: row[metric] for n, row in record.per_class.items() if metric in row}
     ranked = sorted(((v, n) for n, v in scores.items() if not math.isnan(v)), key=lambda item: (-item[0], item[1]))
     ranked = ranked[:limit]
     values, names = [100 * value for value, _ in ranked], [name for _, name in ranked]
@@ -92,14 +93,15 @@ def per_class_plot(record: Record, name: str, title: str, *, limit: int = 40) ->
         axes = figure.subplots()
         axes.barh(range(len(names)), values, color=_SERIES[0], height=0.68)
         for position, value in enumerate(values):
-            axes.text(value + 0.8, position, f"{value:.1f}", va="center", fontsize=8.5)
+            axes.text(106, position, f"{value:.1f}", va="center", ha="right", fontsize=9)
         mean = 100 * float(np.mean([value for value in scores.values() if not math.isnan(value)]))
         axes.axvline(mean, color=_SERIES[1], lw=1.3, ls="--", label=f"mean {mean:.1f}")
-        axes.legend(loc="lower right", fontsize=9)
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderpad=0, fontsize=9)
         axes.set_yticks(range(len(names)), names, fontsize=9)
         axes.set_ylim(len(names) - 0.4, -0.6)
-        axes.set_xlim(0, 105)
-        axes.set_xlabel(f"{record.main_score} (percent)")
+        axes.set_xlim(0, 106)
+        axes.set_xticks(range(0, 101, 20))
+        axes.set_xlabel(f"{metric} (percent)")
         axes.tick_params(axis="y", length=0)
         _grid(axes, axis="x")
         return _svg(figure, name, title)

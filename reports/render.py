@@ -7,7 +7,7 @@ and ignored pixels are hatched grey, crowds are hatched in their colour. Classes
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -60,7 +60,8 @@ def panel(sample: Sample, prediction: Prediction, labels: LabelSet, *, rank: str
     if sample.truth is not None:
         answers.insert(0, ("truth", sample.truth.frames[0]))
     tiles = [Tile("image", f"image {sample.sample_id}", _scaled(image))]
-    tiles += [Tile(name, f"{name}: {describe(frame, labels)}", draw(image, frame, labels)) for name, frame in answers]
+    like = answers[0][1]
+    tiles += [Tile(name, f"{name}: {describe(one, labels)}", draw(image, one, labels, like)) for name, one in answers]
     seen = {index: None for _, frame in answers for index in _classes(frame, labels)}
     legend = tuple((labels.everything[index].name, labels.everything[index].color) for index in sorted(seen))
     named = legend if not isinstance(prediction.frames[0], Instances) else ()
@@ -81,21 +82,24 @@ def read_image(sample: Sample) -> Picture:
         raise DataError([problem]) from error
 
 
-def draw(image: Picture, frame: Annotation, labels: LabelSet) -> Picture:
-    """One annotation over its image, about `TILE_WIDTH` pixels wide."""
+def draw(image: Picture, frame: Annotation, labels: LabelSet, like: Annotation | None = None) -> Picture:
+    """One annotation over its image, about `TILE_WIDTH` pixels wide.
+
+    like: the annotation whose object colours are kept for the objects that match one of its own.
+    """
     match frame:
         case Panoptic():
             return _draw_panoptic(image, frame, labels)
         case LabelMap():
             return _draw_label_map(image, frame, labels)
         case Instances():
-            return _draw_instances(image, frame, labels)
+            return _draw_instances(image, frame, labels, _colors(frame, like))
 
 
 def to_png(picture: Picture) -> bytes:
     """PNG bytes."""
     out = io.BytesIO()
-    Image.fromarray(picture).save(out, "PNG", optimize=True)
+    Image.fromarray(picture).save(out, "PNG")
     return out.getvalue()
 
 
@@ -187,15 +191,15 @@ def _draw_label_map(image: Picture, frame: LabelMap, labels: LabelSet) -> Pictur
     return _with_names(mixed, [(indices == index, labels.classes[index].name) for index in found])
 
 
-def _draw_instances(image: Picture, frame: Instances, labels: LabelSet) -> Picture:
+def _draw_instances(
+    image: Picture, frame: Instances, labels: LabelSet, colors: Mapping[int, tuple[int, int, int]]
+) -> Picture:
     canvas = _mix(_scaled(image), np.full_like(_scaled(image), 245), 0.25)
     ratio = canvas.shape[1] / image.shape[1]
     hatch = _hatch(canvas.shape[:2])
     shown = _shown(frame)
-    for place, index in reversed(list(enumerate(shown))):
-        color = np.array(_OBJECTS[place % len(_OBJECTS)], np.uint8)
-        if frame.masks is None:
-            continue
+    for index in reversed(shown) if frame.masks is not None else ():
+        color = np.array(colors[index], np.uint8)
         region = _scaled_map(masks.decode(frame.masks[index]).astype(np.int32), canvas) > 0
         canvas[region] = (0.45 * canvas[region] + 0.55 * color).astype(np.uint8)
         if frame.is_crowd[index]:
@@ -203,10 +207,9 @@ def _draw_instances(image: Picture, frame: Instances, labels: LabelSet) -> Pictu
         canvas[_borders(region.astype(np.int32)) & region] = color
     sheet = Image.fromarray(canvas)
     pen = ImageDraw.Draw(sheet)
-    for place, index in reversed(list(enumerate(shown))):
-        color = _OBJECTS[place % len(_OBJECTS)]
+    for index in reversed(shown):
         x0, y0, x1, y1 = _corners(frame, index, ratio)
-        pen.rectangle((x0, y0, x1, y1), outline=color)
+        pen.rectangle((x0, y0, x1, y1), outline=colors[index])
         name = labels.everything[int(frame.class_index[index])].name
         note = " (crowd)" if frame.is_crowd[index] else "" if frame.score[index] == 1 else f" {frame.score[index]:.2f}"
         _tag(pen, (x0, y0), name + note, sheet.size)
@@ -217,6 +220,22 @@ def _shown(frame: Instances) -> list[int]:
     """Positions of the objects that a tile shows: the most confident ones, best first."""
     order = np.argsort(-frame.score, kind="stable")
     return [int(index) for index in order if frame.score[index] >= MIN_SCORE][:_MAX_OBJECTS]
+
+
+def _colors(frame: Instances, like: Annotation | None) -> dict[int, tuple[int, int, int]]:
+    """A colour for each shown object: that of the object of `like` it overlaps by half, or the next free one."""
+    shown = _shown(frame)
+    if like is frame or not isinstance(like, Instances) or frame.masks is None or like.masks is None or not shown:
+        return {index: _OBJECTS[place % len(_OBJECTS)] for place, index in enumerate(shown)}
+    known = _colors(like, None)
+    free = len(known)
+    overlap = masks.iou([frame.masks[index] for index in shown], [like.masks[index] for index in known])
+    found: dict[int, tuple[int, int, int]] = {}
+    for row, index in zip(overlap, shown, strict=True):
+        best = int(row.argmax()) if row.size and row.max() >= 0.5 else None
+        found[index] = _OBJECTS[free % len(_OBJECTS)] if best is None else known[list(known)[best]]
+        free += best is None
+    return found
 
 
 def _corners(frame: Instances, index: int, ratio: float) -> tuple[float, float, float, float]:
@@ -238,20 +257,20 @@ def _with_names(picture: Picture, names: Sequence[tuple[NDArray[np.bool_], str]]
     for region, name in names:
         padded = np.pad(region, 1).astype(np.uint8)
         depth = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1]
-        if depth.max() < 9:
+        if depth.max() < 10:
             continue
         y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-        _tag(pen, (x - _font(11).getlength(name) / 2, float(y) + 7), name, sheet.size)
+        _tag(pen, (x - _font(14).getlength(name) / 2, float(y) + 9), name, sheet.size)
     return np.asarray(sheet)
 
 
 def _tag(pen: ImageDraw.ImageDraw, corner: tuple[float, float], name: str, size: tuple[int, int]) -> None:
     """White text on a dark plate above `corner` (x, y), moved inside the picture."""
-    width, height = _font(11).getlength(name) + 6, 14
+    width, height = _font(14).getlength(name) + 6, 18
     x = min(max(0.0, corner[0]), max(0.0, size[0] - width))
     y = min(max(0.0, corner[1] - height), max(0.0, size[1] - height))
     pen.rectangle((x, y, x + width, y + height), fill=(20, 24, 28))
-    pen.text((x + 3, y), name, fill="white", font=_font(11))
+    pen.text((x + 3, y), name, fill="white", font=_font(14))
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -40,6 +40,8 @@ def headline_table(runs: Sequence[Run], numbers: Sequence[PublishedNumber]) -> T
                 next((_published_cell(number) for number in best if number), None),
             )
         )
+    num_models = len(models) + len(baselines)
+    rows += [(name, None, *[None] * num_models, reason, None) for name, reason in _not_run(runs).items()]
     is_mini = any(run.is_mini for run in runs)
     real = "Published (real data)" if is_mini else "Published"
     return Table(
@@ -101,7 +103,9 @@ def scores_table(records: Sequence[Record], task: str) -> Table:
 
 def per_class_table(record: Record) -> Table:
     """Scores of the classes of one record, best first; classes without any score are counted in the note."""
-    metrics = _unique(metric for row in record.per_class.values() for metric in row)
+    metrics = sorted(
+        _unique(metric for row in record.per_class.values() for metric in row), key=lambda m: m != class_metric(record)
+    )
     shown = [(n, row) for n, row in record.per_class.items() if any(not math.isnan(v) for v in row.values())]
     if metrics:
         lowest = -math.inf
@@ -119,13 +123,20 @@ def per_class_table(record: Record) -> Table:
     )
 
 
+def class_metric(record: Record) -> str:
+    """The score of a class that belongs to the record's main score: that one, IoU for mIoU, or the first there is."""
+    known = _unique(metric for row in record.per_class.values() for metric in row)
+    wanted = (record.main_score, record.main_score.removeprefix("m"))
+    return next((metric for metric in wanted if metric in known), known[0] if known else "")
+
+
 def matrix_table(run: Run) -> Table:
     """Task-prompt matrix: a row per task sentence, a column per metric; differences are paired with asking rightly."""
     columns = _unique((cell.benchmark, cell.scored, cell.metric) for cell in run.matrix)
     asked = [task for task in TASKS if any(cell.asked == task for cell in run.matrix)]
     heads, rows = [], []
-    for _, scored, metric in columns:
-        heads += [f"{metric} ({scored})", f"\N{GREEK CAPITAL LETTER DELTA} {metric}"]
+    for _, _, metric in columns:
+        heads += [metric, f"\N{GREEK CAPITAL LETTER DELTA} {metric}"]
     for task in asked:
         cells: list[Cell] = []
         for key in columns:
@@ -252,7 +263,7 @@ def _score_cell(record: Record, metric: str) -> Cell:
     if metric not in record.scores:
         return None
     low, high = record.intervals.get(metric, (math.nan, math.nan))
-    return Score(value=record.scores[metric], low=low, high=high)
+    return Score(value=record.scores[metric], low=low, high=high, is_brief=metric != record.main_score)
 
 
 def _published_cell(number: PublishedNumber) -> Score:
@@ -275,6 +286,13 @@ def in_order(records: Iterable[Record]) -> list[Record]:
     """Records in catalogue order."""
     order = {name: position for position, name in enumerate(catalog.BENCHMARKS)}
     return sorted(records, key=lambda record: (order.get(record.benchmark, len(order)), record.display_name))
+
+
+def _not_run(runs: Sequence[Run]) -> dict[str, str]:
+    """Rows that a plan names and that no run has a record of, with the reason."""
+    done = {record.display_name for run in runs for record in run.records}
+    planned = [row for run in runs for row in run.plan.get("rows", ()) if row["display_name"] not in done]
+    return {row["display_name"]: "not run" if row["state"] == "not run" else "not finished" for row in planned}
 
 
 def _truth(record: Record) -> str:

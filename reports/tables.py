@@ -28,13 +28,17 @@ _LATEX = str.maketrans(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """A fraction with an interval (NaN: none). is_difference: printed with its sign. mark: short text after it."""
+    """A fraction with an interval (NaN: none). is_difference: printed with its sign. mark: short text after it.
+
+    is_brief: the interval is left to the CSV, where there is room.
+    """
 
     value: float
     low: float = math.nan
     high: float = math.nan
     is_difference: bool = False
     mark: str = ""
+    is_brief: bool = False
 
 
 Cell = str | int | Score | None
@@ -62,7 +66,7 @@ def percent(value: float, *, is_difference: bool = False) -> str:
 
 def interval(cell: Score) -> str:
     """The interval in brackets, or nothing."""
-    if math.isnan(cell.low) or math.isnan(cell.high) or math.isnan(cell.value):
+    if cell.is_brief or not _has_interval(cell):
         return ""
     signed = cell.is_difference
     return f"[{percent(cell.low, is_difference=signed)}, {percent(cell.high, is_difference=signed)}]"
@@ -121,7 +125,7 @@ def to_csv(table: Table) -> str:
 
 
 def _has_interval(cell: Cell) -> bool:
-    return isinstance(cell, Score) and bool(interval(cell))
+    return isinstance(cell, Score) and not any(math.isnan(value) for value in (cell.value, cell.low, cell.high))
 
 
 def _csv_cells(cell: Cell, is_wide: bool) -> list[str]:

@@ -1,4 +1,4 @@
-"""A small run directory written without a model: plausible records, matrix, training curves, plan, environment."""
+"""Small run directories made without a model: from invented records, or from real jobs on a few mini samples."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ import json
 import math
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+from benchmark import catalog, job, masks, matrix
+from benchmark import record as benchmark_record
+from benchmark.contract import Instances, LabelMap, Panoptic, Prediction, Sample, make_instances
 
 ROWS = {
     "coco_panoptic_val2017": ("PQ", {"PQ": 0.6123, "SQ": 0.8011, "RQ": 0.7512, "PQ_th": 0.57, "PQ_st": 0.71}),
@@ -110,3 +116,56 @@ def matrix_cells() -> list[dict[str, Any]]:
                  "difference": gap, "interval": interval}
             )  # fmt: skip
     return cells
+
+
+def write_mini_run(folder: Path, data_root: Path) -> Path:
+    """A run of real jobs on small mini data below `data_root`; the "model" is the truth, moved by two pixels.
+
+    Asked under another task's sentence it is moved further, so that the task-prompt matrix has something to show. Few
+    jobs, because every job resamples its intervals: the three COCO rows, two more cells, one trivial baseline.
+    """
+    rows = [row for row in catalog.BENCHMARKS.values() if row.dataset == "coco"]
+    for cell in (cells := matrix.plan_cells(rows, folder)):
+        if cell.is_asked_rightly:
+            _run(cell, data_root, "system", model=("oneformer", "mini"), shift=2)
+        elif cell.row is rows[0]:
+            _run(cell, data_root, "matrix", model=("oneformer", "mini"), shift=5)
+    trivial = matrix.Cell(
+        row=rows[2], asked=rows[2].task, directory=folder / "baselines" / "moved_truth" / rows[2].name
+    )
+    _run(trivial, data_root, "baseline", model=("moved_truth", ""), shift=12)
+    finished = [cell for cell in cells if cell.row is rows[0]]
+    write_json(folder / "matrix" / "matrix.json", matrix.compare(finished, "coco_panoptic"))
+    path = folder / "train" / "coco_panoptic" / "scalars.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(scalars(step)) + "\n" for step in range(10, 410, 10)), encoding="utf-8")
+    plan = {"command": ["benchmark/run.py", "--suite", "full"], "data_root": str(data_root), "is_mini": True, "seed": 0}
+    write_json(folder / "plan.json", plan)
+    write_json(folder / "environment.json", benchmark_record.environment("cpu"))
+    return folder
+
+
+def _run(cell: matrix.Cell, data_root: Path, role: str, *, model: tuple[str, str], shift: int) -> None:
+    fields = {"asked": str(cell.asked), "role": role, "system": model[0], "variant": model[1], "data": "mini:test"}
+    made = job.make_job(cell.row, is_mini=True, **fields)
+    samples = catalog.open_samples(cell.row, data_root, is_mini=True)
+    job.run_job(made, cell.row, samples, lambda sample: moved(sample, shift), cell.directory)
+
+
+def moved(sample: Sample, shift: int) -> Prediction:
+    """The truth of a sample, rolled to the right."""
+    assert sample.truth is not None
+    frame = sample.truth.frames[0]
+    match frame:
+        case Panoptic():
+            kept = tuple(segment for segment in frame.segments if not segment.is_crowd)
+            ids = np.roll(frame.segment_id, shift, axis=1)
+            ids[~np.isin(ids, [segment.id for segment in kept])] = 0
+            return Prediction(frames=(Panoptic(segment_id=ids, segments=kept),))
+        case LabelMap():
+            return Prediction(frames=(LabelMap(class_index=np.roll(frame.class_index, shift, axis=1)),))
+        case Instances():
+            kept_masks = [np.roll(masks.decode(rle), shift, axis=1) for rle in frame.masks or ()]
+            rles = [masks.encode(mask) for mask in kept_masks]
+            score = np.linspace(0.97, 0.4, len(rles))
+            return Prediction(frames=(make_instances(class_index=frame.class_index, masks=rles, score=score),))
