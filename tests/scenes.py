@@ -56,7 +56,10 @@ class Detection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """Truth and prediction of one image. truth, found: int32 [H, W], 0 is void. area_scale: truth areas as stated."""
+    """Truth and prediction of one image. truth, found: int32 [H, W], 0 is void.
+
+    area_scale: stated over counted truth area. overlaps: further truths, for layouts that allow truths to overlap.
+    """
 
     number: int
     truth: NDArray[np.int32]
@@ -65,6 +68,7 @@ class Scene:
     found_regions: tuple[Region, ...]
     detections: tuple[Detection, ...]
     area_scale: float
+    overlaps: tuple[tuple[NDArray[np.bool_], Region], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +85,7 @@ class Scenario:
     share_empty_truth: float = 0.1
     score_step: float = 0.0
     num_copies: int = 1
+    num_overlaps: int = 0
 
 
 SCENARIOS: Mapping[str, Scenario] = {
@@ -94,6 +99,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "absent_class": Scenario(slots=(0, 1, 4), found_slots=(0, 1, 2, 3, 4, 5, 6)),
     "duplicates": Scenario(num_copies=3, score_step=0.1),
     "tiny": Scenario(radius=(1, 3), num_things=20),
+    "overlapping_truth": Scenario(num_crowds=1, num_overlaps=8, num_copies=2),
 }
 
 
@@ -128,7 +134,21 @@ def _scene(scenario: Scenario, number: int, dice: np.random.Generator) -> Scene:
         found_regions=found_regions,
         detections=() if is_empty else _detections(scenario, truth, regions, dice),
         area_scale=float(dice.choice([1.0, 9.0, 90.0])),
+        overlaps=_overlaps(scenario, truth, regions, dice),
     )
+
+
+def _overlaps(
+    scenario: Scenario, truth: NDArray[np.int32], regions: Sequence[Region], dice: np.random.Generator
+) -> tuple[tuple[NDArray[np.bool_], Region], ...]:
+    """Things once more, in place or one pixel aside, some as a crowd."""
+    things = [region for region in regions if region.slot < NUM_THING_SLOTS and (truth == region.index).any()]
+    found = []
+    for _ in range(scenario.num_overlaps if things else 0):
+        region = things[dice.integers(len(things))]
+        mask = np.roll(truth == region.index, dice.integers(0, 2), axis=1)
+        found.append((mask, replace(region, is_crowd=bool(dice.random() < 0.3))))
+    return tuple(found)
 
 
 def _ellipse(radius: tuple[int, int], dice: np.random.Generator) -> NDArray[np.bool_]:
@@ -205,7 +225,10 @@ def panoptic(scene: Scene, slots: Sequence[int]) -> tuple[Sample, Prediction]:
 def truth_instances(scene: Scene, slots: Sequence[int]) -> Instances:
     """The thing regions of the truth; areas and boxes as a file would state them."""
     things = [region for region in scene.truth_regions if region.slot < NUM_THING_SLOTS]
-    found = masks.encode_ids(scene.truth, [region.index for region in things])
+    found = list(masks.encode_ids(scene.truth, [region.index for region in things]))
+    for mask, region in scene.overlaps:
+        things.append(region)
+        found.append(masks.encode(mask))
     return make_instances(
         class_index=[slots[region.slot] for region in things],
         masks=found,

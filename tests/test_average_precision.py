@@ -83,11 +83,17 @@ def test_file_order_decides_between_equal_scores() -> None:
 
 
 def test_last_truth_wins_among_equal_overlaps() -> None:
-    # Two truths on one spot: the first detection takes the last of them, the crowd flag of the other stays unused.
-    truth = boxes((0, 0, 4, 4), (0, 0, 4, 4), area=np.array([16.0, 2000.0]))
-    result = score(truth, boxes((0, 0, 4, 4)))
-    assert result.values["AR100"] == pytest.approx(0.5)
-    assert result.values["APm"] == pytest.approx(1.0)
+    # The confident detection has IoU 12/20 with both truths, the other one IoU 1 with the left truth alone.
+    left, right = (0, 0, 4, 4), (2, 0, 4, 4)
+    found = boxes((1, 0, 4, 4), left, score=np.array([0.9, 0.5]))
+    assert score(boxes(left, right), found).values["AR100"] == pytest.approx((3 * 1.0 + 7 * 0.5) / 10)
+    assert score(boxes(right, left), found).values["AR100"] == pytest.approx((3 * 0.5 + 7 * 0.5) / 10)
+
+
+def test_worse_truth_that_counts_is_preferred_to_a_better_one_that_is_ignored() -> None:
+    # IoU 12/16 with the truth, 16/16 with the crowd: a hit up to 0.75, excused by the crowd above.
+    truth = boxes((0, 0, 4, 3), (0, 0, 4, 4), is_crowd=np.array([False, True]))
+    assert score(truth, boxes((0, 0, 4, 4))).values["AR100"] == pytest.approx(0.6)
 
 
 def test_detection_in_a_crowd_is_neither_right_nor_wrong() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,9 @@ def test_pixels_of_ignored_truth_are_dropped_and_ignored_predictions_are_misses(
 
 def test_instance_pixels_weigh_by_average_size_and_false_ones_do_not() -> None:
     truth, found = "pprr pppp rrrr", "pprr prdp rrrp"
-    persons = objects_of(truth, (PERSON, "xx.. .... ...."), (PERSON, ".... xxxx ...."))
+    persons = objects_of(truth, (PERSON, "xx.. .... ...."), (PERSON, ".... xxxx ...."), (PERSON, "xxxx xxxx xxxx"))
+    # The third is a group, which has no size of its own.
+    persons = replace(persons, is_crowd=np.array([False, False, True]))
     result = pixel_score(truth, found, persons)
     small, large = AVERAGE_SIZE["person"] / 2, AVERAGE_SIZE["person"] / 4
     weight = 2 * small + 4 * large
@@ -163,6 +166,13 @@ def test_small_truths_groups_and_void_excuse_a_prediction_by_the_same_threshold(
     # 6 of 8 rows over void: excused up to the threshold 0.70, false from 0.75 on.
     assert instance_score(persons(BIG), found, void).values["AP50"] == pytest.approx(1.0)
     assert instance_score(persons(BIG), found, void).values["AP"] == pytest.approx((5 * 1.0 + 5 * 0.25) / 10)
+
+
+def test_region_that_is_small_and_a_group_excuses_twice() -> None:
+    truth = persons(BIG, box(12, 0, 3, 10), is_crowd=np.array([False, True]))
+    found = persons(BIG, box(12, 0, 8, 10), score=np.array([0.5, 0.9]))
+    # Twice 30 of 80 pixels are 0.75: excused up to 0.70, false from 0.75 on.
+    assert instance_score(truth, found).values["AP"] == pytest.approx((5 * 1.0 + 5 * 0.25) / 10)
 
 
 def test_class_whose_predictions_are_all_excused_scores_zero() -> None:

@@ -22,7 +22,7 @@ from benchmark.metrics import frames
 from benchmark.problems import BenchmarkError
 
 THRESHOLDS = np.arange(0.5, 1.0, 0.05)
-"""The official grid; from 0.6 on its members lie a rounding error above the decimals, which a strict > feels."""
+"""The official grid, its rounding errors included (0.6000000000000001, ...)."""
 MIN_PIXELS = 100
 SCORE_NAMES = ("AP", "AP50")
 _EMPTY: dict[str, NDArray[Any]] = {
