@@ -154,7 +154,9 @@ def parse_system(text: str) -> tuple[str, str]:
     known = list_systems()
     wanted = text if ":" in text else f"{text}:mini"
     if wanted not in known:
-        raise UsageError(f"Unknown system {text!r}.{suggestion(wanted, known)} Known: {', '.join(known)}.")
+        raise UsageError(
+            f"Unknown system {text!r}.{suggestion(wanted, known)} Run with --list to see all {len(known)}."
+        )
     name, variant = wanted.split(":", 1)
     return name, variant
 
@@ -208,7 +210,9 @@ def check_training_data(trainings: Iterable[TrainingLike], data_root: Path) -> N
 
 def with_mini_data(plan: Plan, data_root: Path) -> Plan:
     """The plan with the generated data opened."""
-    rows = open_rows((row.benchmark for row in plan.rows), data_root, is_mini=True)
+    opened = open_rows((row.benchmark for row in plan.running), data_root, is_mini=True)
+    by_name = {row.benchmark.name: row for row in opened}
+    rows = tuple(by_name.get(row.benchmark.name, row) for row in plan.rows)
     return replace(plan, rows=rows, data_root=data_root)
 
 
@@ -249,6 +253,13 @@ def needed_trainings(
             wanted = None if is_alone else by_label_set[wanted].start_from
         ordered |= {link: by_label_set[link] for link in reversed(chain)}
     return tuple(ordered.values())
+
+
+def answered(rows: Iterable[PlannedRow], system: SystemLike) -> tuple[PlannedRow, ...]:
+    """The rows, those of label sets that the system was not made for with the reason why they are not run."""
+    known = [training.label_set for training in system.trainings]
+    reason = f"{system.name}:{system.variant} answers {', '.join(known)}"
+    return tuple(row if row.benchmark.labels in known else replace(row, reason=row.reason or reason) for row in rows)
 
 
 def several_label_sets(rows: Iterable[PlannedRow]) -> UsageError:

@@ -160,7 +160,7 @@ def run(args: argparse.Namespace, command: Sequence[str]) -> int:
     plan = make_plan(args)
     print("\n".join(planning.lines(plan)), flush=True)
     if not plan.running:
-        return _complain("None of the benchmarks was found; see the paths above.")
+        return _complain("None of the benchmarks can be run; the reasons are above.")
     if args.dry_run:
         return 0
     from benchmark import suite
@@ -193,12 +193,14 @@ def make_plan(args: argparse.Namespace) -> Plan:
     found = tuple(planning.PlannedRow(benchmark=row) for row in rows)
     if args.data_root is not None:
         found = planning.open_rows(rows, args.data_root, is_mini=data != "files")
-    label_sets = planning.label_sets_of(found)
-    if args.checkpoint is not None and len(label_sets) > 1:
-        raise planning.several_label_sets(found)
     print(f"Loading {name}:{variant} ...", file=sys.stderr, flush=True)
     options = (*suite.options, *args.cfg_options)
     system = launch.harness().load_system(name, variant, options)
+    if args.benchmarks is None:
+        found = planning.answered(found, system)
+    label_sets = planning.label_sets_of(found)
+    if args.checkpoint is not None and len(label_sets) > 1:
+        raise planning.several_label_sets(found)
     digest = None if args.checkpoint is None else job.sha256_of_file(args.checkpoint)
     limit = args.limit if args.limit is not None else suite.limit
     identity = {"checkpoint": digest, "seed": args.seed, "limit": limit, "data": data}

@@ -177,12 +177,21 @@ def test_rows_without_data_are_not_run_and_the_others_are(
     assert states == {"ade20k_semantic_val": "not run", "coco_semantic_val2017": "run"}
 
 
+def test_rows_of_other_label_sets_are_not_run_unless_they_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, output, _ = call(capsys, "--dry-run", "--work-dir", tmp_path)
+    assert code == 0
+    assert output.count("not run: oneformer:mini answers coco_panoptic, ade20k") == 3
+    assert "train cityscapes" not in output
+
+
 def test_nothing_found_is_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
     code, output, errors = call(capsys, "--data-root", tmp_path / "empty", "--work-dir", tmp_path / "runs")
     assert code == 2
     assert output.count("not run: ") == 9
-    assert "None of the benchmarks was found; see the paths above." in errors
+    assert "None of the benchmarks can be run; the reasons are above." in errors
     assert not files_of(tmp_path / "runs")
 
 
