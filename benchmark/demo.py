@@ -2,6 +2,7 @@
 
 Needs the base install only. The predictions are official result files in `example_predictions.tar.xz`, which `pack`
 made from a run of the suite; they are read and scored by the code that reads and scores anybody's files.
+To make them anew: `python -c "import pathlib, benchmark.demo as d; d.pack(pathlib.Path('runs/RUN'))"`.
 """
 
 from __future__ import annotations
