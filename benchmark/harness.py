@@ -11,6 +11,7 @@ import ast
 import difflib
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,11 +109,10 @@ def merged(base: Mapping[str, Any], differences: Mapping[str, Any]) -> dict[str,
     result = dict(base)
     for key, value in differences.items():
         old = result.get(key)
-        is_same_kind = isinstance(value, Mapping) and isinstance(old, Mapping)
-        if is_same_kind and ("type" not in value or plain(value["type"]) == plain(old.get("type"))):
-            result[key] = merged(old, value)
-        else:
-            result[key] = value
+        is_replaced = not (isinstance(value, Mapping) and isinstance(old, Mapping)) or (
+            "type" in value and plain(value["type"]) != plain(old.get("type"))
+        )
+        result[key] = value if is_replaced else merged(old or {}, value)
     return result
 
 
@@ -134,10 +134,10 @@ def plain(node: Any) -> Any:
         return [plain(item) for item in node]
     if isinstance(node, (LazyObject, LazyAttr)):
         return node.dotted_name if hasattr(node, "dotted_name") else str(node)
-    return f"{node.__module__}.{node.__qualname__}" if isinstance(node, type) else node
+    return f"{node.__module__}.{node.__qualname__}" if callable(node) else node
 
 
-def build_model(training: Training) -> nn.Module:
+def build_model(training: Training) -> Any:
     """The training's model with fresh weights, told its class names and which of them are things."""
     return build(training.config["model"], **_classes(training))
 
@@ -165,6 +165,7 @@ def train(
     final = work_dir / FINAL_WEIGHTS
     if final.is_file():
         return final
+    join_processes()
     sources = _sources(training, data_root=data_root, is_mini=is_mini)
     work_dir.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
@@ -173,10 +174,26 @@ def train(
         load_matching(model, load_file(start_from))
     trainer = build(merged(training.config["trainer"], {"recipe": _classes(training)}))
     weights = trainer.fit(model, sources, work_dir=work_dir, seed=seed, report=report)
-    partial = final.with_suffix(".partial")
-    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, partial)
-    partial.replace(final)
+    if int(os.environ.get("RANK", "0")) == 0:
+        partial = final.with_suffix(".partial")
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, partial)
+        partial.replace(final)
     return final
+
+
+def join_processes() -> None:
+    """Join the group that torchrun started this process in, if it did. Without CUDA the processes talk through gloo."""
+    if "RANK" in os.environ and not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+
+
+def device_name() -> str:
+    """What models run on here, for records."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"CPU, {torch.get_num_threads()} threads"
 
 
 def _sources(training: Training, *, data_root: Path, is_mini: bool) -> list[AnnotatedSource]:

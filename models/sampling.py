@@ -16,9 +16,16 @@ from torch.utils.data import Dataset, Sampler
 
 from benchmark.contract import AnnotatedSource, Panoptic
 
+MAX_REDRAWS = 1000
+
 
 class Recipe(Protocol):
-    """Turns an annotated image into (network input, training target), with all randomness from the generator."""
+    """Turns an annotated image into (network input, training target), with all randomness from the generator.
+
+    accepts: whether an image is trained on at all.
+    """
+
+    def accepts(self, panoptic: Panoptic) -> bool: ...
 
     def __call__(self, image: NDArray[np.uint8], panoptic: Panoptic, rng: np.random.Generator) -> tuple[Any, Any]: ...
 
@@ -98,9 +105,20 @@ class Examples(Dataset[dict[str, Any]]):
 
     def __getitem__(self, position: int) -> dict[str, Any]:
         number, index = self._mixture[position]
-        sample_id, image, panoptic = self._sources[number].load(index)
-        inputs, target = self._recipe(image, panoptic, position_generator(self._seed, position))
+        rng = position_generator(self._seed, position)
+        sample_id, image, panoptic = self._load(number, index, rng)
+        inputs, target = self._recipe(image, panoptic, rng)
         return {"inputs": inputs, "targets": target, "sample_ids": sample_id}
+
+    def _load(self, number: int, index: int, rng: np.random.Generator) -> tuple[str, NDArray[np.uint8], Panoptic]:
+        """The sample, or a random other one of the same data set while the recipe accepts none."""
+        source = self._sources[number]
+        for _ in range(MAX_REDRAWS):
+            sample = source.load(index)
+            if self._recipe.accepts(sample[2]):
+                return sample
+            index = int(rng.integers(source.size))
+        raise ValueError(f"none of {MAX_REDRAWS} images of training data set {number} has what the recipe asks for")
 
 
 def collate(examples: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -49,7 +49,8 @@ class Target:
 class JointTaskRecipe:
     """Augment, draw a task, make its targets and texts.
 
-    class_names, is_thing: K each. task_probabilities: of semantic, instance, panoptic; they sum to 1.
+    class_names, is_thing: K each. task_probabilities: of semantic, instance, panoptic; they sum to 1. needs_things:
+    images without a thing outside crowds are not trained on (the authors' rule for COCO).
     """
 
     class_names: Sequence[str]
@@ -57,6 +58,13 @@ class JointTaskRecipe:
     augmentation: Augmentation
     text_list: TextList
     task_probabilities: tuple[float, float, float] = (0.33, 0.33, 0.34)
+    needs_things: bool = False
+
+    def accepts(self, panoptic: Panoptic) -> bool:
+        """Whether the image is trained on."""
+        return not self.needs_things or any(
+            self.is_thing[segment.class_index] and not segment.is_crowd for segment in panoptic.segments
+        )
 
     def __call__(self, image: NDArray[np.uint8], panoptic: Panoptic, rng: np.random.Generator) -> tuple[Tensor, Target]:
         """(uint8 [3, H, W] RGB, its target)."""

@@ -16,7 +16,7 @@ import torch
 from mmengine.dist import get_world_size, is_distributed
 from mmengine.hooks import EMAHook, Hook
 from mmengine.model import MMDistributedDataParallel
-from mmengine.optim import OptimWrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import _load_checkpoint as load_checkpoint_file
 from torch import Tensor, nn
@@ -39,12 +39,18 @@ NO_DECAY_MODULES = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm,
 
 
 def parameter_groups(
-    model: nn.Module, *, learning_rate: float, backbone_factor: float, weight_decay: float
+    model: nn.Module,
+    *,
+    learning_rate: float,
+    backbone_factor: float,
+    weight_decay: float,
+    decay_backbone_norms: bool = False,
 ) -> list[dict[str, Any]]:
     """Optimiser groups after the authors' rule.
 
     The backbone learns at `backbone_factor` times the rate; norm layers, embeddings and relative position tables are
-    not decayed, biases and free parameters are. Frozen parameters are left out.
+    not decayed, biases and free parameters are. decay_backbone_norms: the authors' ConvNeXt has norms of its own class,
+    which their rule does not find. Frozen parameters are left out.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     seen: set[int] = set()
@@ -53,8 +59,10 @@ def parameter_groups(
             if not parameter.requires_grad or id(parameter) in seen:
                 continue
             seen.add(id(parameter))
-            rate = learning_rate * (backbone_factor if "backbone" in module_name.split(".") else 1.0)
-            is_free = isinstance(module, NO_DECAY_MODULES) or name in NO_DECAY_PARAMETERS
+            is_backbone = "backbone" in module_name.split(".")
+            rate = learning_rate * (backbone_factor if is_backbone else 1.0)
+            is_free = isinstance(module, NO_DECAY_MODULES) and not (is_backbone and decay_backbone_norms)
+            is_free = is_free or name in NO_DECAY_PARAMETERS
             groups.setdefault((rate, 0.0 if is_free else weight_decay), []).append(parameter)
     return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
 
@@ -75,7 +83,8 @@ class Trainer:
     """Numbers of one training run.
 
     batch_size: images an iteration over all processes. schedule: MMEngine parameter schedulers. clip_norm: largest L2
-    norm of the gradient, None for no clipping. ema_momentum: weight of the newest parameters in the moving average.
+    norm of the gradient, None for no clipping. autocast: "bfloat16", "float16" (with loss scaling, GPU only) or None.
+    ema_momentum: weight of the newest parameters in the moving average, None for no average.
     """
 
     iterations: int
@@ -86,7 +95,8 @@ class Trainer:
     weight_decay: float = 0.05
     schedule: Sequence[Mapping[str, Any]] = ()
     clip_norm: float | None = None
-    autocast: bool = False
+    decay_backbone_norms: bool = False
+    autocast: str | None = None
     ema_momentum: float | None = None
     workers: int = 2
     save_interval: int = 1000
@@ -137,10 +147,18 @@ class Trainer:
             learning_rate=self.learning_rate,
             backbone_factor=self.backbone_factor,
             weight_decay=self.weight_decay,
+            decay_backbone_norms=self.decay_backbone_norms,
         )
-        wrapper = AutocastOptimWrapper if self.autocast else OptimWrapper
+        optimizer = torch.optim.AdamW(groups, lr=self.learning_rate)
         clip = None if self.clip_norm is None else {"max_norm": self.clip_norm}
-        return wrapper(optimizer=torch.optim.AdamW(groups, lr=self.learning_rate), clip_grad=clip)
+        match self.autocast:
+            case None:
+                return OptimWrapper(optimizer=optimizer, clip_grad=clip)
+            case "bfloat16":
+                return AutocastOptimWrapper(optimizer=optimizer, clip_grad=clip)
+            case "float16":
+                return AmpOptimWrapper(optimizer=optimizer, clip_grad=clip, dtype="float16")
+        raise ValueError(f"autocast is None, 'bfloat16' or 'float16', not {self.autocast!r}")
 
     def _hooks(self, work_dir: Path, seed: int, report: Report) -> list[Hook]:
         hooks: list[Hook] = [
