@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -87,8 +88,14 @@ def _context(report: Report, numbers: Sequence[PublishedNumber]) -> dict[str, An
         "label_sets": sorted(run.curves, key=lambda name: (name != "coco_panoptic", name)),
         "environment": _environment(run),
         "versions": sorted(first.versions.items()),
-        "command": str(run.plan.get("command", "")),
+        "command": _command(run),
     }
+
+
+def _command(run: Run) -> str:
+    """The command that made the run, as a user would type it."""
+    words = run.plan.get("command", "")
+    return words if isinstance(words, str) else shlex.join(words)
 
 
 def _facts(run: Run, shown: Sequence[Record]) -> list[tuple[str, str]]:
@@ -130,7 +137,7 @@ def score_board(run: Run, numbers: Sequence[PublishedNumber]) -> list[tuple[str,
 def _bar(record: Record, trivial: Sequence[Record], numbers: Sequence[PublishedNumber]) -> Bar:
     value = record.scores.get(record.main_score, math.nan) if record.is_complete else math.nan
     low, high = record.intervals.get(record.main_score, (math.nan, math.nan))
-    printed = headline(numbers, record.benchmark, record.system, record.main_score)
+    printed = headline(numbers, record.benchmark, record.system, record.main_score, variant=record.variant)
     known = [(other.model, other.scores.get(record.main_score, math.nan)) for other in trivial if other.is_complete]
     return Bar(
         name=record.display_name,

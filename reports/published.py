@@ -66,14 +66,17 @@ def lookup(
     )
 
 
-def headline(numbers: Sequence[PublishedNumber], benchmark: str, system: str, metric: str) -> PublishedNumber | None:
-    """The best single-model number of a system on a benchmark row, or None.
+def headline(
+    numbers: Sequence[PublishedNumber], benchmark: str, system: str, metric: str, *, variant: str = ""
+) -> PublishedNumber | None:
+    """The number of a system's variant on a benchmark row, the system's best where that one is not printed, or None.
 
     Left out are test-time augmentation and truths other than the row's own; among equal values the first of the file
     wins (the authors' own).
     """
     found = [number for number in lookup(numbers, benchmark, system=system, metric=metric) if _is_primary(number)]
-    return max(found, key=lambda number: number.value, default=None)
+    own = [number for number in found if number.variant == variant]
+    return max(own or found, key=lambda number: number.value, default=None)
 
 
 def merge_sources(numbers: Sequence[PublishedNumber]) -> tuple[PublishedNumber, ...]:

@@ -198,9 +198,10 @@ def _draw_instances(
     ratio = canvas.shape[1] / image.shape[1]
     hatch = _hatch(canvas.shape[:2])
     shown = _shown(frame)
-    for index in reversed(shown) if frame.masks is not None else ():
+    rles = frame.masks or ()
+    for index in reversed(shown) if rles else ():
         color = np.array(colors[index], np.uint8)
-        region = _scaled_map(masks.decode(frame.masks[index]).astype(np.int32), canvas) > 0
+        region = _scaled_map(masks.decode(rles[index]).astype(np.int32), canvas) > 0
         canvas[region] = (0.45 * canvas[region] + 0.55 * color).astype(np.uint8)
         if frame.is_crowd[index]:
             canvas[region & hatch] = 255

@@ -29,8 +29,8 @@ def headline_table(runs: Sequence[Run], numbers: Sequence[PublishedNumber]) -> T
         ours = [_find(run.records, name) for run in runs]
         trivial = [_find([r for run in runs for r in run.baselines if r.model == model], name) for model in baselines]
         first = next(record for record in (*ours, *trivial) if record)
-        systems = _unique(record.system for record in ours if record)
-        best = [headline(numbers, first.benchmark, system, first.main_score) for system in systems]
+        asked = _unique((record.system, record.variant) for record in ours if record)
+        best = [headline(numbers, first.benchmark, s, first.main_score, variant=v) for s, v in asked]
         rows.append(
             (
                 name,

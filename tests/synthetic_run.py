@@ -139,7 +139,8 @@ def write_mini_run(folder: Path, data_root: Path) -> Path:
     path = folder / "train" / "coco_panoptic" / "scalars.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(scalars(step)) + "\n" for step in range(10, 410, 10)), encoding="utf-8")
-    plan = {"command": ["benchmark/run.py", "--suite", "full"], "data_root": str(data_root), "is_mini": True, "seed": 0}
+    command = ["python", "benchmark/run.py", "--suite", "full"]
+    plan = {"command": command, "data_root": str(data_root), "is_mini": True, "seed": 0}
     write_json(folder / "plan.json", plan)
     write_json(folder / "environment.json", benchmark_record.environment("cpu"))
     return folder
