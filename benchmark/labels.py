@@ -41,7 +41,7 @@ class LabelClass:
     instance_category_id: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabelSet:
     """classes: the evaluated ones, by class_index 0..num_classes-1. ignored: official classes that are not evaluated."""
 
@@ -103,7 +103,8 @@ def load(name: str) -> LabelSet:
     with (TABLES / f"{name}.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     classes = tuple(_label_class(row) for row in rows if row["is_evaluated"] == "1")
-    return LabelSet(name, classes, tuple(_label_class(row) for row in rows if row["is_evaluated"] == "0"))
+    ignored = tuple(_label_class(row) for row in rows if row["is_evaluated"] == "0")
+    return LabelSet(name=name, classes=classes, ignored=ignored)
 
 
 def suggestion(name: str, known: Mapping[str, object] | tuple[str, ...]) -> str:

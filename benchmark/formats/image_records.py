@@ -1,4 +1,7 @@
-"""The `images` list that COCO's instance and panoptic files (and their relatives) share."""
+"""The `images` list that COCO's instance and panoptic files (and their relatives) share.
+
+{"id": 139, "file_name": "000000000139.jpg", "height": 426, "width": 640}
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""JSON files: reading with a complaint that names line and column, atomic writing."""
+"""JSON files: reading with a complaint that names line and column, atomic writing.
+
+Nothing here knows what a document means; readers check its fields.
+"""
 
 from __future__ import annotations
 

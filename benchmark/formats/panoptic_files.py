@@ -1,4 +1,7 @@
-"""What the panoptic files of all three data sets have in common: painted class maps and JSON segment records."""
+"""What the panoptic files of all three data sets have in common: painted class maps and JSON segment records.
+
+The writers of all three layouts use it, and so does whatever derives one kind of truth from another.
+"""
 
 from __future__ import annotations
 

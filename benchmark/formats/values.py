@@ -1,4 +1,7 @@
-"""Checks of single JSON values that several layouts need."""
+"""Checks of single JSON values that several layouts need.
+
+Broken files hold anything: text for numbers, NaN, true for 1. The checks say no to all of it and never raise.
+"""
 
 from __future__ import annotations
 
