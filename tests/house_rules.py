@@ -21,7 +21,7 @@ MAX_NESTING = 4
 MAX_POSITIONAL_FIELDS = 3
 
 PACKAGES = ("benchmark", "configs", "leaderboards", "models", "reports")
-COMMAND_FILES = ("__main__.py", "run.py", "environment.py", "progress.py")
+COMMAND_FILES = ("__main__.py", "run.py", "environment.py", "progress.py", "launch.py")
 COMMAND_FOLDERS = ("benchmark/installation/",)
 FORBIDDEN_NAMES = {
     "utils",
@@ -159,6 +159,7 @@ def shapes(source: Source) -> Iterator[Violation]:
     """Public functions that take arrays of unstated shape, where arrays pass between people."""
     if not source.path.startswith(SHAPED_FOLDERS):
         return
+    stated = {name for name, function, _ in functions(source) if SHAPE.search(ast.get_docstring(function) or "")}
     for name, function, owner in functions(source):
         if any(part.startswith("_") for part in name.split(".")):
             continue
@@ -166,7 +167,8 @@ def shapes(source: Source) -> Iterator[Violation]:
         arrays = [a.arg for a in arguments if a.annotation and ARRAY_TYPE.search(ast.unparse(a.annotation))]
         unstated = [argument for argument in arrays if not SHAPE_SUFFIX.search(argument)]
         text = (ast.get_docstring(function) or "") + ((ast.get_docstring(owner) or "") if owner else "")
-        if unstated and not SHAPE.search(text):
+        is_elsewhere = any(f"`{other}`" in text for other in stated)
+        if unstated and not is_elsewhere and not SHAPE.search(text):
             yield found(source, name, function, f"no shape stated for {', '.join(unstated)}")
 
 
@@ -250,6 +252,14 @@ def unfinished(source: Source) -> Iterator[Violation]:
             yield Violation(place=source.path, what=f"line {number}: {match[0]}")
 
 
+def python_range(source: Source) -> Iterator[Violation]:
+    """Calls that Python 3.11.0 does not know: `filter` of tarfile came with 3.11.4 and is missing in Debian 12."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith((".extractall", ".extract")):
+            if any(keyword.arg == "filter" for keyword in node.keywords):
+                yield Violation(place=source.path, what=f"line {node.lineno}: tarfile's filter= needs Python 3.11.4")
+
+
 def machine_paths(path: str, text: str) -> Iterator[Violation]:
     """Folders of one machine and hosts of package indexes, in a file of any kind."""
     for number, line in enumerate(text.splitlines(), start=1):
@@ -272,6 +282,7 @@ RULES: dict[str, Callable[[Source], Iterator[Violation]]] = {
     "records": records,
     "swallowing": swallowing,
     "unfinished": unfinished,
+    "python range": python_range,
 }
 
 

@@ -64,6 +64,7 @@ BREACHES = {
     "records": "@dataclass(frozen=True)\nclass A: ...\n",
     "swallowing": "try:\n    f()\nexcept ValueError:\n    pass\n",
     "unfinished": "raise NotImplemented" + "Error\n",
+    "python range": "archive.extractall('a', filter='data')",
 }
 BREACH_PATHS = {"names": "models/utils.py"}
 
