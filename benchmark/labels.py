@@ -43,7 +43,7 @@ class LabelClass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelSet:
-    """classes: the evaluated ones, by class_index 0..num_classes-1. ignored: official classes that are not evaluated."""
+    """classes: the evaluated ones, by class_index 0..num_classes-1. ignored: official ones that no metric looks at."""
 
     name: str
     classes: tuple[LabelClass, ...]

@@ -14,8 +14,8 @@ from benchmark.metrics.semantic_iou import Convention, SemanticIoU, confusion
 from benchmark.problems import BenchmarkError
 
 FOUR = LabelSet(
-    "four",
-    tuple(
+    name="four",
+    classes=tuple(
         LabelClass(
             class_index=index,
             category_id=index,
