@@ -124,12 +124,14 @@ def main(arguments: list[str]) -> int:
     """Run the task of a file in this process, one of several."""
     content = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     task = TrainingTask(**content | {"options": tuple(content["options"])})
-    if os.environ.get("RANK", "0") != "0":
-        local(task, _silent)
-        return 0
+    is_first = os.environ.get("RANK", "0") == "0"
     progress, report = show_training(task.label_set)
-    with progress:
-        local(task, report)
+    try:
+        with progress:
+            local(task, report if is_first else _silent)
+    except BenchmarkError as error:
+        sys.stderr.write(f"{error}\n" if is_first else "")
+        return 2
     return 0
 
 

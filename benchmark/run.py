@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib.util
+import json
 import shlex
 import sys
 import tempfile
@@ -230,6 +231,20 @@ def check_files(args: argparse.Namespace) -> None:
     for option, path in (("--checkpoint", args.checkpoint), ("--baseline", args.baseline)):
         if path is not None and not path.is_file():
             raise UsageError(f"No file at {option} {path}.")
+    if args.baseline is not None:
+        check_baseline(args.baseline)
+
+
+def check_baseline(path: Path) -> None:
+    """Raise UsageError unless a file has the outline of a baseline; the scores are read when there are some to compare."""
+    from benchmark.problems import UsageError
+
+    try:
+        has_scores = "scores" in json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, TypeError):
+        has_scores = False
+    if not has_scores:
+        raise UsageError(f"{path} is no baseline: it has no 'scores'. Make one with 'python -m reports baseline'.")
 
 
 def check_work_dir(work_dir: Path) -> None:

@@ -69,6 +69,7 @@ def test_the_options_are_frozen() -> None:
         (("--cfg-options", "iterations"), "Option 'iterations' is not of the form key=value."),
         (("--checkpoint", "gone.pth"), "No file at --checkpoint gone.pth."),
         (("--baseline", "gone.json"), "No file at --baseline gone.json."),
+        (("--baseline", __file__), "test_run_calls.py is no baseline: it has no 'scores'."),
         (("--data-root", "gone"), "No folder at --data-root gone. Leave it out to use the generated mini data."),
         (("--checkpoint", __file__), "A checkpoint answers one label set, these rows have coco_panoptic, ade20k"),
         (
