@@ -236,7 +236,7 @@ def check_files(args: argparse.Namespace) -> None:
 
 
 def check_baseline(path: Path) -> None:
-    """Raise UsageError unless a file has the outline of a baseline; the scores are read when there are some to compare."""
+    """Raise UsageError unless a file has the outline of a baseline; its scores are read when they are compared."""
     from benchmark.problems import UsageError
 
     try:
