@@ -103,6 +103,24 @@ SCENARIOS: Mapping[str, Scenario] = {
 }
 
 
+def toy_labels(things: Sequence[object], stuff: Sequence[object]) -> labels.LabelSet:
+    """A label set of a few classes named by what is given, things first; integers are the category ids."""
+    rows = [(given, True) for given in things] + [(given, False) for given in stuff]
+    classes = tuple(
+        labels.LabelClass(
+            class_index=index,
+            category_id=given if isinstance(given, int) else index,
+            name=str(given),
+            is_thing=is_thing,
+            color=(0, 0, 0),
+            supercategory="",
+            instance_category_id=None,
+        )
+        for index, (given, is_thing) in enumerate(rows)
+    )
+    return labels.LabelSet(name="toy", classes=classes)
+
+
 def scenes(name: str, *, num: int = 8, seed: int = 0) -> list[Scene]:
     """`num` scenes of one scenario, the same for the same seed."""
     generator = np.random.default_rng([seed, sorted(SCENARIOS).index(name)])

@@ -5,29 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scenes import RUNS, SCENARIOS, scenes
+from scenes import RUNS, SCENARIOS, scenes, toy_labels
 
 from benchmark import labels
 from benchmark.contract import IGNORE, LabelMap, Prediction, Prompt, Sample, Scores, Task, Truth, summarise
-from benchmark.labels import LabelClass, LabelSet
+from benchmark.labels import LabelSet
 from benchmark.metrics.semantic_iou import Convention, SemanticIoU, confusion
 from benchmark.problems import BenchmarkError
 
-FOUR = LabelSet(
-    name="four",
-    classes=tuple(
-        LabelClass(
-            class_index=index,
-            category_id=index,
-            name=name,
-            is_thing=False,
-            color=(0, 0, 0),
-            supercategory="",
-            instance_category_id=None,
-        )
-        for index, name in enumerate("abcd")
-    ),
-)
+FOUR = toy_labels((), "abcd")
 
 
 def drawn(rows: str) -> NDArray[np.uint16]:
