@@ -255,9 +255,9 @@ def unfinished(source: Source) -> Iterator[Violation]:
 def python_range(source: Source) -> Iterator[Violation]:
     """Calls that Python 3.11.0 does not know: `filter` of tarfile came with 3.11.4 and is missing in Debian 12."""
     for node in ast.walk(source.tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith((".extractall", ".extract")):
-            if any(keyword.arg == "filter" for keyword in node.keywords):
-                yield Violation(place=source.path, what=f"line {node.lineno}: tarfile's filter= needs Python 3.11.4")
+        is_unpacking = isinstance(node, ast.Call) and ast.unparse(node.func).endswith((".extractall", ".extract"))
+        if is_unpacking and any(keyword.arg == "filter" for keyword in node.keywords):
+            yield Violation(place=source.path, what=f"line {node.lineno}: tarfile's filter= needs Python 3.11.4")
 
 
 def machine_paths(path: str, text: str) -> Iterator[Violation]:

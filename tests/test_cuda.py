@@ -91,13 +91,26 @@ def test_the_attention_runs_under_autocast(dtype: torch.dtype) -> None:
     assert all(parameter.grad.isfinite().all() for parameter in layer.parameters())
 
 
-def outputs_of(model: nn.Module, image: Tensor) -> list[Tensor]:
-    """Every floating-point tensor that the backbone gives for an image batch, on the CPU."""
-    model = model.to(image.device).eval()
+def predictions_on(device: str, model: nn.Module) -> list[Tensor]:
+    """The encoded image's mask features, then the last class and mask logits, on the CPU."""
+    image = torch.randint(0, 256, (3, 96, 128), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    model = model.to(device).eval()
     with torch.no_grad():
-        features = model(image)
-    values = features.values() if isinstance(features, dict) else features
-    return [feature.cpu() for feature in values]
+        features = model.encode(model.batch([image]))
+        found = model.decode(features, model.ask(["the task is panoptic"]))
+    return [tensor.cpu() for tensor in (features.mask_features, found.class_logits[-1], found.mask_logits[-1])]
+
+
+@pytest.mark.parametrize("variant", ["mini", "r50_coco", "swin_t_coco", "convnext_l_ade20k", "dinat_l_coco"])
+def test_the_model_gives_the_same_on_the_device_as_on_the_cpu(variant: str) -> None:
+    torch.manual_seed(0)
+    model = harness.build_model(harness.load_system("oneformer", variant).trainings[0])
+    expected = predictions_on("cpu", model)
+    found = predictions_on("cuda", model)
+    assert relative(found[0], expected[0]) < 1e-3
+    for ours, reference in zip(found[1:], expected[1:], strict=True):
+        # one attention mask that flips at its threshold moves a few places, so the mean is held and not the largest
+        assert float((ours - reference).abs().mean() / reference.abs().max()) < 1e-3
 
 
 def mini_training() -> harness.Training:
