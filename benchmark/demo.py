@@ -35,6 +35,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SIZES: Mapping[str, int] = MappingProxyType({"train": 60, "val": 40})
 """Scenes of the demo; the first ones of the whole mini data, so any run of the suite has predictions for them."""
 BASELINE = "colour_clusters"
+RESAMPLES = 300
+"""Replicates of the intervals; a third of the usual number, which would take most of the demo's time."""
 
 Say = Callable[[str], None]
 
@@ -185,7 +187,7 @@ def _run_job(
 ) -> None:
     samples = catalog.open_samples(row, data_root, is_mini=True)
     one = job.make_job(row, is_mini=True, data=f"mini:{data_root.name}", **facts)
-    content = job.run_job(one, row, samples, predict, directory)
+    content = job.run_job(one, row, samples, predict, directory, resamples=RESAMPLES)
     value = content["scores"][content["main_score"]]
     score = "undefined" if value is None else f"{value:.3f}"
     say(f"  {row.display_name(is_mini=True)}: {content['main_score']} {score}")

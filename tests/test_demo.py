@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmark import __main__ as command
-from benchmark import catalog, demo, job, record, scoring, store
+from benchmark import catalog, demo, intervals, job, record, scoring, store
 from benchmark.contract import Prediction, Sample
 from benchmark.minidata import generate
 from benchmark.problems import DataError, UsageError
@@ -30,7 +30,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _use_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Intervals are left out, they take most of the time and have tests of their own."""
     monkeypatch.setenv("UNISEGBENCH_CACHE", str(cache))
-    monkeypatch.setattr(job, "_intervals", lambda metric, stats: {})
+    monkeypatch.setattr(intervals, "intervals", lambda *arguments, **options: {})
 
 
 @pytest.fixture
