@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -32,9 +34,11 @@ class Attention(nn.Module):
         self, query: Tensor, key: Tensor, value: Tensor, *, allowed: Tensor | None = None, is_causal: bool = False
     ) -> Tensor:
         """float [B, Q, D]. query: [B, Q, D]. key, value: [B, L, D]. allowed: bool [B, Q, L], True where q may look."""
-        heads = self._project(query, key, value)
+        q, k, v = self._project(query, key, value)
         mixed = F.scaled_dot_product_attention(
-            *heads,
+            q,
+            k,
+            v,
             attn_mask=None if allowed is None else allowed[:, None],
             dropout_p=self.dropout if self.training else 0.0,
             is_causal=is_causal,
@@ -67,7 +71,7 @@ class Mlp(nn.Module):
     def __init__(self, dim: int, *, hidden_dim: int, out_dim: int, num_layers: int) -> None:
         super().__init__()
         widths = [dim, *[hidden_dim] * (num_layers - 1), out_dim]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers[:-1]:
@@ -75,10 +79,18 @@ class Mlp(nn.Module):
         return self.layers[-1](x)
 
 
-def sine_positions(size: tuple[int, int], dim: int, device: torch.device) -> Tensor:
+def fill_convolution(convolution: nn.Conv2d) -> None:
+    """Caffe2's Xavier fill: uniform with variance 1 / fan-in, zero bias."""
+    nn.init.kaiming_uniform_(convolution.weight, a=1)
+    if convolution.bias is not None:
+        nn.init.zeros_(convolution.bias)
+
+
+def sine_positions(size: Sequence[int], dim: int, device: torch.device) -> Tensor:
     """Sine position encoding, float32 [D, H, W]: the first half encodes y, the second x; sine and cosine alternate.
 
-    Coordinates are 1..n, scaled so that the last is 2 pi (minus 1e-6 relative); the temperature is 10000.
+    size: (height, width). Coordinates are 1..n, scaled so that the last is 2 pi (minus 1e-6 relative); the temperature
+    is 10000.
     """
     if dim % 4:
         raise ValueError(f"sine positions need a width that 4 divides, got {dim}")

@@ -27,14 +27,13 @@ def deformable_attention_pytorch(
     queries = sampling_locations.shape[1]
     per_head = value.permute(0, 2, 3, 1).flatten(0, 1)
     grids = (2 * sampling_locations - 1).transpose(1, 2).flatten(0, 1)
-    sampled = [
-        F.grid_sample(part.unflatten(-1, size), grids[:, :, level].to(value.dtype), align_corners=False)
-        for level, (part, size) in enumerate(
-            zip(per_head.split([h * w for h, w in spatial_shapes], dim=-1), spatial_shapes, strict=True)
-        )
-    ]
-    weights = attention_weights.transpose(1, 2).reshape(batch * heads, 1, queries, -1)
-    mixed = (torch.cat(sampled, dim=-1) * weights).sum(-1)
+    weights = attention_weights.transpose(1, 2).flatten(0, 1)[:, None]
+    mixed = value.new_zeros(batch * heads, depth, queries)
+    parts = per_head.split([h * w for h, w in spatial_shapes], dim=-1)
+    for level, (part, size) in enumerate(zip(parts, spatial_shapes, strict=True)):
+        grid = grids[:, :, level].to(value.dtype)
+        sampled = F.grid_sample(part.unflatten(-1, size), grid, align_corners=False)
+        mixed = mixed + (sampled * weights[..., level, :]).sum(-1)
     return mixed.view(batch, heads * depth, queries).transpose(1, 2)
 
 

@@ -40,7 +40,10 @@ class PointSampling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draws:
-    """Random points of one prediction, uniform in 0..1. match: [B, P, 2]. candidates: [G, 3 P, 2]. rest: [G, P/4, 2]."""
+    """Random points of one prediction, uniform in 0..1.
+
+    match: [B, P, 2]. candidates: [G, 3 P, 2]. rest: [G, P / 4, 2].
+    """
 
     match: Tensor
     candidates: Tensor

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.attention import FeedForward, sine_positions
+from models.attention import FeedForward, fill_convolution, sine_positions
 from models.deformable_attention import MultiScaleDeformableAttention, Sizes
 
 
@@ -62,9 +62,8 @@ class PixelDecoder(nn.Module):
     ) -> None:
         super().__init__()
         finest, *coarser = in_channels
-        self.input_projections = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(channels, dim, 1), nn.GroupNorm(num_groups, dim)) for channels in reversed(coarser)
-        )
+        projections = [nn.Conv2d(channels, dim, 1) for channels in reversed(coarser)]
+        self.input_projections = nn.ModuleList(nn.Sequential(x, nn.GroupNorm(num_groups, dim)) for x in projections)
         self.level_embedding = nn.Parameter(torch.randn(len(coarser), dim))
         self.layers = nn.ModuleList(
             PixelDecoderLayer(
@@ -75,20 +74,15 @@ class PixelDecoder(nn.Module):
             )
             for _ in range(num_layers)
         )
-        self.lateral = nn.Sequential(nn.Conv2d(finest, dim, 1, bias=False), nn.GroupNorm(num_groups, dim))
-        self.smooth = nn.Sequential(
-            nn.Conv2d(dim, dim, 3, padding=1, bias=False), nn.GroupNorm(num_groups, dim), nn.ReLU()
-        )
+        lateral, smooth = nn.Conv2d(finest, dim, 1, bias=False), nn.Conv2d(dim, dim, 3, padding=1, bias=False)
+        self.lateral = nn.Sequential(lateral, nn.GroupNorm(num_groups, dim))
+        self.smooth = nn.Sequential(smooth, nn.GroupNorm(num_groups, dim), nn.ReLU())
         self.mask_projection = nn.Conv2d(dim, mask_dim, 1)
-        self._initialise()
-
-    def _initialise(self) -> None:
-        for projection in self.input_projections:
-            nn.init.xavier_uniform_(projection[0].weight)
-            nn.init.zeros_(projection[0].bias)
-        for convolution in (self.lateral[0], self.smooth[0], self.mask_projection):
-            nn.init.kaiming_uniform_(convolution.weight, a=1)
-        nn.init.zeros_(self.mask_projection.bias)
+        for projection in projections:
+            nn.init.xavier_uniform_(projection.weight)
+            nn.init.zeros_(projection.get_parameter("bias"))
+        for convolution in (lateral, smooth, self.mask_projection):
+            fill_convolution(convolution)
 
     def forward(self, maps: Sequence[Tensor]) -> PixelFeatures:
         """maps: four [B, C, H/s, W/s], s = 4, 8, 16, 32."""

@@ -6,13 +6,14 @@ plus features as keys, and the task token itself, normalised, is the last query.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.attention import Attention, FeedForward, Mlp, sine_positions
+from models.attention import Attention, FeedForward, Mlp, fill_convolution, sine_positions
 from models.pixel_decoder import PixelFeatures
 
 
@@ -88,8 +89,7 @@ class QueryInitialiser(nn.Module):
             for _ in range(num_layers)
         )
         self.norm = nn.LayerNorm(dim)
-        nn.init.kaiming_uniform_(self.feature_projection.weight, a=1)
-        nn.init.zeros_(self.feature_projection.bias)
+        fill_convolution(self.feature_projection)
 
     def forward(self, task: Tensor, *, mask_features: Tensor, query_position: Tensor, norm: nn.Module) -> Tensor:
         """Initial queries, [B, N, D]. task: [B, D]. query_position: [N, D]. norm: the decoder's output norm."""
@@ -97,7 +97,7 @@ class QueryInitialiser(nn.Module):
         token = norm(task) if self.use_task_norm else task
         start = token if self.use_task_token and self.use_task_norm else torch.zeros_like(token)
         num_asked = num_queries - 1 if self.use_task_token else num_queries
-        position = sine_positions(tuple(mask_features.shape[-2:]), token.shape[-1], token.device).flatten(1).T[None]
+        position = sine_positions(mask_features.shape[-2:], token.shape[-1], token.device).flatten(1).T[None]
         # The authors hand positions over as values and add the features to the keys; checkpoints were trained so.
         value = position.expand(batch, -1, -1).to(token.dtype)
         key = position + self.feature_projection(mask_features).flatten(2).transpose(1, 2)
@@ -159,7 +159,7 @@ class QueryDecoder(nn.Module):
         for index, layer in enumerate(self.layers):
             level = index % len(memories)
             key, value = memories[level]
-            allowed = allowed_places(predictions[-1][1], tuple(features.scales[level].shape[-2:]))
+            allowed = allowed_places(predictions[-1][1], features.scales[level].shape[-2:])
             queries = layer(queries, query_position=position[None], key=key, value=value, allowed=allowed)
             predictions.append(self._predict(queries, features.mask_features))
         class_logits, mask_logits = zip(*predictions, strict=True)
@@ -167,7 +167,7 @@ class QueryDecoder(nn.Module):
 
     def _memory(self, scale: Tensor, level: int) -> tuple[Tensor, Tensor]:
         value = scale.flatten(2).transpose(1, 2) + self.level_embedding.weight[level]
-        position = sine_positions(tuple(scale.shape[-2:]), scale.shape[1], scale.device)
+        position = sine_positions(scale.shape[-2:], scale.shape[1], scale.device)
         return value + position.flatten(1).T, value
 
     def _predict(self, queries: Tensor, mask_features: Tensor) -> tuple[Tensor, Tensor]:
@@ -176,11 +176,11 @@ class QueryDecoder(nn.Module):
         return self.class_head(decoded), mask_logits
 
 
-def allowed_places(mask_logits: Tensor, size: tuple[int, int]) -> Tensor:
+def allowed_places(mask_logits: Tensor, size: Sequence[int]) -> Tensor:
     """bool [B, N, h * w]: where the mask is positive at `size`; everywhere for a query whose mask is nowhere positive.
 
     mask_logits: [B, N, H, W]; no gradient flows.
     """
-    resized = F.interpolate(mask_logits.detach(), size=size, mode="bilinear", align_corners=False)
+    resized = F.interpolate(mask_logits.detach(), size=tuple(size), mode="bilinear", align_corners=False)
     allowed = (resized.sigmoid() >= 0.5).flatten(2)
     return allowed | ~allowed.any(dim=-1, keepdim=True)

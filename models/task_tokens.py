@@ -35,7 +35,7 @@ class TaskEncoder(nn.Module):
     def forward(self, token_ids: Tensor) -> Tensor:
         """float32 [B, D]. token_ids: int64 [B, L]. Half precision cannot tell 49406 from 49407, so it is left out."""
         with torch.autocast(token_ids.device.type, enabled=False):
-            return self.mlp(token_ids.to(self.mlp.layers[0].weight.dtype))
+            return self.mlp(token_ids.float())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,11 @@ def label_targets(panoptic: Panoptic, *, is_thing: Sequence[bool], task: Task) -
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextList:
-    """Writes an image's texts. num_texts: queries minus context rows. template: `{name}` class name, `{type}` object type."""
+    """Writes an image's texts.
+
+    num_texts: queries minus context rows. template: with `{name}` for the class and, if wanted, `{type}` for the kind
+    of object that the task is about.
+    """
 
     tokenizer: Tokenizer
     num_texts: int
@@ -83,7 +87,7 @@ class TextList:
         """`num_texts` texts: every class as often as it is a target, in class order, then the task's padding."""
         listed = [
             self.template.format(name=class_names[index], type=OBJECT_TYPES[task])
-            for index in np.flatnonzero(counts)
+            for index in np.flatnonzero(counts).tolist()
             for _ in range(counts[index])
         ]
         return (listed + [PAD_TEXTS[task]] * self.num_texts)[: self.num_texts]

@@ -13,13 +13,21 @@ from models.attention import Attention, Mlp
 
 
 class TextLayer(nn.Module):
-    """Pre-norm causal self-attention and a feed-forward with QuickGELU (x sigmoid(1.702 x))."""
+    """Pre-norm causal self-attention and a feed-forward with QuickGELU (x sigmoid(1.702 x)).
 
-    def __init__(self, dim: int, *, num_heads: int) -> None:
+    depth: layers of the encoder; CLIP's initial weights of what is added to the residual shrink with it.
+    """
+
+    def __init__(self, dim: int, *, num_heads: int, depth: int) -> None:
         super().__init__()
         self.attention_norm, self.ffn_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.attention = Attention(dim, num_heads=num_heads)
         self.expand, self.contract = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
+        inner, outer = dim**-0.5, (2 * depth * dim) ** -0.5
+        nn.init.normal_(self.attention.in_proj_weight, std=inner)
+        nn.init.normal_(self.attention.out_proj.weight, std=outer)
+        nn.init.normal_(self.expand.weight, std=(2 * dim) ** -0.5)
+        nn.init.normal_(self.contract.weight, std=outer)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [B, L, D]."""
@@ -39,21 +47,10 @@ class CausalTextEncoder(nn.Module):
         self.dim = dim
         self.token_embedding = nn.Embedding(vocabulary_size, dim)
         self.position_embedding = nn.Parameter(torch.empty(length, dim))
-        self.layers = nn.ModuleList(TextLayer(dim, num_heads=num_heads) for _ in range(num_layers))
+        self.layers = nn.ModuleList(TextLayer(dim, num_heads=num_heads, depth=num_layers) for _ in range(num_layers))
         self.norm = nn.LayerNorm(dim)
-        self._initialise()
-
-    def _initialise(self) -> None:
-        """CLIP's scheme: residual outputs shrink with depth."""
         nn.init.normal_(self.token_embedding.weight, std=0.02)
         nn.init.normal_(self.position_embedding, std=0.01)
-        inner = self.dim**-0.5
-        outer = inner * (2 * len(self.layers)) ** -0.5
-        for layer in self.layers:
-            nn.init.normal_(layer.attention.in_proj_weight, std=inner)
-            nn.init.normal_(layer.attention.out_proj.weight, std=outer)
-            nn.init.normal_(layer.expand.weight, std=(2 * self.dim) ** -0.5)
-            nn.init.normal_(layer.contract.weight, std=outer)
 
     def forward(self, token_ids: Tensor) -> Tensor:
         """float [T, D]. token_ids: int64 [T, L]."""

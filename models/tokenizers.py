@@ -1,7 +1,7 @@
 """Words to token ids: CLIP's byte-pair encoding and a plain word list. Neither downloads anything.
 
-`ClipTokenizer` follows OpenAI's CLIP as SHI-Labs/OneFormer at 4962ef6 uses it, except that broken encodings ("mojibake")
-are not repaired first. Its merges come from a file the user names; the fixed sentences of OneFormer need none.
+`ClipTokenizer` follows OpenAI's CLIP as SHI-Labs/OneFormer at 4962ef6 uses it, except that broken encodings
+("mojibake") are not repaired first. Its merges come from a file the user names; OneFormer's fixed sentences need none.
 Ids are padded with 0 to the sequence length; a longer text is cut and closed with the end id.
 """
 

@@ -34,7 +34,11 @@ PIXEL_MEAN, PIXEL_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """image: uint8 or float [3, h, w] RGB 0..255. size: (height, width) of the answer. sentence: asked. task: answered."""
+    """What is asked of one image.
+
+    image: uint8 or float [3, h, w] RGB 0..255. size: (height, width) of the answer. sentence: conditions the model.
+    task: kind of answer.
+    """
 
     image: Tensor
     size: tuple[int, int]
@@ -119,7 +123,7 @@ class UniversalSegmenter(BaseModel):
 
     def encode(self, images: Tensor) -> PixelFeatures:
         """Backbone and pixel decoder. images: normalised [B, 3, H, W]."""
-        return self.pixel_decoder(self.backbone(images))
+        return self.pixel_decoder(self.backbone(images.contiguous(memory_format=torch.channels_last)))
 
     def ask(self, sentences: Sequence[str]) -> Tensor:
         """Task tokens [B, D]."""
