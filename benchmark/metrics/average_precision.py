@@ -1,4 +1,4 @@
-"""Average precision of COCO (boxes or masks): pycocotools 2.0.11 to the last of its twelve numbers.
+"""Average precision of COCO (boxes or masks), as pycocotools 2.0.11: https://github.com/ppwwyyxx/cocoapi
 
 Per class and image, detections take truths greedily by score at ten IoU thresholds and in four ranges of area; the
 precision envelope is sampled at 101 recalls. Crowds and truths outside a range are ignored. Deviations: a truth whose

@@ -1,4 +1,4 @@
-"""Instance AP of Cityscapes as cityscapesscripts 2.3.0 (evalInstanceLevelSemanticLabeling) computes it.
+"""Instance AP of Cityscapes, as cityscapesscripts 2.3.0: https://github.com/mcordts/cityscapesScripts
 
 Not COCO's AP: overlap must exceed the threshold, every truth takes its most confident match, there is one point of the
 curve a confidence, and the area under the raw polyline counts. Truths under 100 pixels, groups (`is_crowd`) and

@@ -1,4 +1,4 @@
-"""Pixel scores of Cityscapes as cityscapesscripts 2.3.0 (evalPixelLevelSemanticLabeling) computes them.
+"""Pixel scores of Cityscapes, as cityscapesscripts 2.3.0: https://github.com/mcordts/cityscapesScripts
 
 One confusion matrix over all labels gives the IoU of the 19 classes and of the 7 categories; iIoU weighs the pixels of
 every truth instance by the average size of its class over its own size (false positives stay unweighted). The truth is

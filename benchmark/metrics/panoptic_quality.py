@@ -1,4 +1,4 @@
-"""Panoptic quality as cocodataset/panopticapi (last commit, 2021) computes it for COCO, ADE20K and Cityscapes.
+"""Panoptic quality as https://github.com/cocodataset/panopticapi (last commit) has it; COCO, ADE20K and Cityscapes.
 
 Truth and prediction are id maps with listed segments; a pair of one class matches above IoU 0.5, the union leaves out
 void truth. Only id 0 is void: a truth id that is not listed is an ordinary pixel that matches nothing. A truth segment
