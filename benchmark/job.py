@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmark import catalog, intervals, labels, record, store
+from benchmark import catalog, intervals, labels, record, scoring, store
 from benchmark.catalog import Benchmark
 from benchmark.contract import Metric, Prediction, Sample, SampleSet, Scores, Stats, Task
 from benchmark.problems import UsageError
@@ -87,12 +87,12 @@ def run_job(
     *,
     report: Report | None = None,
     device: str = "cpu",
-    resamples: int = 1000,
+    resamples: int | None = None,
 ) -> dict[str, Any]:
     """Run or continue a job and return its record; a finished one is only read.
 
     samples: the whole row, its files verified (`catalog.verify`); `job.limit` cuts it. device: where it predicts.
-    resamples: replicates of the intervals.
+    resamples: replicates of the intervals, None for as many as `score` takes.
 
     Raises:
         UsageError: the directory holds another job.
@@ -199,9 +199,10 @@ def _with_coverage(scores: Scores, expected: Sequence[str], stats: Sequence[Stat
     return replace(scores, num_expected=len(expected), num_scored=len(scored), missing=missing)
 
 
-def _intervals(metric: Metric, stats: Sequence[Stats], resamples: int) -> dict[str, tuple[float, float]]:
+def _intervals(metric: Metric, stats: Sequence[Stats], wanted: int | None) -> dict[str, tuple[float, float]]:
     """95 % intervals of every score that is defined."""
-    found = intervals.intervals(metric, stats, resamples=resamples)
+    usual = scoring.RESAMPLES if len(stats) <= scoring.LARGE else scoring.RESAMPLES_OF_LARGE_SETS
+    found = intervals.intervals(metric, stats, resamples=wanted or usual)
     return {name: (one.low, one.high) for name, one in found.items() if not math.isnan(one.value)}
 
 

@@ -26,6 +26,8 @@ CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 SUITES = CONFIGS / "suites.py"
 SECONDS_PER_PREDICTION = 0.04
 """Of a mini model on one sample of the mini data, two CPU cores; only for the expected minutes."""
+SECONDS_FOR_THE_REST = 120
+"""Data, intervals, baselines, report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,15 +304,17 @@ def num_samples(plan: Plan, row: PlannedRow) -> int:
 
 
 def expected_minutes(plan: Plan) -> float | None:
-    """Minutes on two CPU cores as the variant's trainings state them; None where one does not."""
-    stated = [training.config.get("minutes") for training in plan.trainings]
-    if not plan.is_mini or any(value is None for value in stated):
+    """Minutes on two CPU cores, from the `seconds_per_iteration` that trainings state; None where one does not."""
+    is_trained = plan.checkpoint is None and not plan.is_eval_only
+    trainings = plan.trainings if is_trained else ()
+    stated = [training.config.get("seconds_per_iteration") for training in trainings]
+    if not plan.is_mini or None in stated:
         return None
+    seconds = sum(float(one or 0) * training.iterations for one, training in zip(stated, trainings, strict=True))
     matrix = [row for row in plan.running if row.benchmark.labels in plan.suite.matrix]
-    predictions = sum(num_samples(plan, row) for row in plan.running) + 2 * sum(
-        num_samples(plan, row) for row in matrix
-    )
-    return sum(float(value) for value in stated if value) + predictions * SECONDS_PER_PREDICTION / 60 + 1.0
+    predictions = sum(num_samples(plan, row) for row in plan.running)
+    predictions += (len(matrix) - 1) * sum(num_samples(plan, row) for row in matrix)
+    return (seconds + predictions * SECONDS_PER_PREDICTION + SECONDS_FOR_THE_REST) / 60
 
 
 def describe(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
@@ -372,7 +376,7 @@ def lines(plan: Plan) -> list[str]:
     text += [f"  and: {'; '.join(extra)}"] if extra else []
     minutes = expected_minutes(plan)
     text.append(f"  run directory: {plan.run_directory}")
-    text.append(f"  expected: {'not known' if minutes is None else f'about {minutes:.0f} minutes on two CPU cores'}")
+    text.append(f"  expected: {'not known' if minutes is None else f'about {minutes:.0f} min on two CPU cores'}")
     return text
 
 

@@ -34,7 +34,7 @@ class Training:
     rows: Mapping[str, float]
     iterations: int
     start_from: str | None = None
-    config: Mapping[str, Any] = field(default_factory=lambda: {"minutes": 0.1})
+    config: Mapping[str, Any] = field(default_factory=lambda: {"seconds_per_iteration": 0.5})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
