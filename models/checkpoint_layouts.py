@@ -55,7 +55,9 @@ class Rule:
     def split(self, tensor: Tensor) -> tuple[Tensor, ...]:
         """Their tensors from ours (any shape)."""
         tensor = _from_mmdet_merging(tensor) if self.is_merging else tensor
-        return tuple(part.contiguous() for part in tensor.chunk(len(self.theirs)))
+        return (
+            tuple(part.contiguous() for part in tensor.chunk(len(self.theirs))) if len(self.theirs) > 1 else (tensor,)
+        )
 
 
 @cache
