@@ -15,6 +15,7 @@ from benchmark import store
 from benchmark.problems import BenchmarkError, UsageError
 from reports import check, published, summary
 from reports.records import Run, load_run
+from reports.sources import Places
 from reports.tables import Table, to_csv, to_latex, to_markdown
 
 SPELLINGS: Mapping[str, Callable[[Table], str]] = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
@@ -24,7 +25,8 @@ def build(args: argparse.Namespace) -> int:
     """Write the whole report of a run into its directory."""
     from reports.build import build_report
 
-    page = build_report(load_run(args.run), args.out or args.run / "report", data_root=args.data_root)
+    folder = args.out or args.run / "report"
+    page = build_report(load_run(args.run), folder, places=_places(args))
     print(page)
     return 0
 
@@ -33,7 +35,7 @@ def html(args: argparse.Namespace) -> int:
     """Write only the page."""
     from reports.build import build_page
 
-    _write(args.out, build_page(load_run(args.run), data_root=args.data_root))
+    _write(args.out, build_page(load_run(args.run), places=_places(args)))
     print(args.out)
     return 0
 
@@ -81,6 +83,10 @@ def baseline(args: argparse.Namespace) -> int:
     return 0
 
 
+def _places(args: argparse.Namespace) -> Places:
+    return Places(data_root=args.data_root, truth=args.truth)
+
+
 def _runs(folders: Sequence[Path]) -> list[Run]:
     return [load_run(folder) for folder in folders]
 
@@ -103,17 +109,13 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("build", help="write RUN/report: index.html, tables, plots, panels")
     one.add_argument("run", type=Path, metavar="RUN")
     one.add_argument("--out", type=Path, metavar="DIR", help="instead of RUN/report")
-    one.add_argument(
-        "--data-root", type=Path, metavar="DIR", help="where the panels' images are (default: as in the plan)"
-    )
+    _add_places(one)
     one.set_defaults(action=build)
 
     one = commands.add_parser("html", help="write one self-contained page")
     one.add_argument("run", type=Path, metavar="RUN")
     one.add_argument("--out", type=Path, metavar="F.html", required=True)
-    one.add_argument(
-        "--data-root", type=Path, metavar="DIR", help="where the panels' images are (default: as in the plan)"
-    )
+    _add_places(one)
     one.set_defaults(action=html)
 
     one = commands.add_parser("table", help="print the main scores of runs beside each other")
@@ -151,6 +153,12 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--command-line", default="", help="how the runs were made (default: this command)")
     one.set_defaults(action=baseline)
     return top
+
+
+def _add_places(one: argparse.ArgumentParser) -> None:
+    """Options that say where the pictures of the panels are."""
+    one.add_argument("--data-root", type=Path, metavar="DIR", help="where the images are (default: as the run says)")
+    one.add_argument("--truth", type=Path, metavar="PATH", help="explicit truth instead of the official split")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

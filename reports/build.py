@@ -1,4 +1,7 @@
-"""Write the report of a run: `index.html`, `tables/`, `plots/` and `panels/` in one folder, each file in one step."""
+"""Write the report of a run: the page, its tables in three forms, its plots and its panels, in one folder.
+
+`index.html  tables/*.{md,csv,tex}  plots/*.svg  panels/*.png`; each file is written in one step.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,22 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmark import catalog, store
-from benchmark.contract import SampleSet
+from benchmark import store
 from benchmark.problems import BenchmarkError, UsageError
-from reports import gallery, page, plots, published, summary
+from reports import gallery, page, plots, published, sources, summary
 from reports.page import Report
-from reports.records import Record, Run
+from reports.records import Run
 from reports.render import Panel, compose, to_png
+from reports.sources import Places
 from reports.tables import Table, to_csv, to_latex, to_markdown
 
+NOWHERE = Places()
 SPELLINGS = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
 
 
-def build_report(run: Run, folder: Path, *, data_root: Path | None = None) -> Path:
+def build_report(run: Run, folder: Path, *, places: Places = NOWHERE) -> Path:
     """Write everything and return the path of `index.html`; raises UsageError where the folder cannot be written."""
-    report = gather(run, data_root=data_root)
+    report = gather(run, places=places)
     try:
         for table in report.tables.values():
             for suffix, spell in SPELLINGS.items():
@@ -41,14 +45,14 @@ def build_report(run: Run, folder: Path, *, data_root: Path | None = None) -> Pa
     return folder / "index.html"
 
 
-def build_page(run: Run, *, data_root: Path | None = None) -> str:
+def build_page(run: Run, *, places: Places = NOWHERE) -> str:
     """Only the page, as text."""
-    return page.render(gather(run, data_root=data_root), published.load())
+    return page.render(gather(run, places=places), published.load())
 
 
-def gather(run: Run, *, data_root: Path | None = None) -> Report:
+def gather(run: Run, *, places: Places = NOWHERE) -> Report:
     """Tables, plots and panels of a run. Panels need the images; without them the page says why there are none."""
-    drawn, asked, reason = _draw_panels(run, data_root)
+    drawn, asked, reason = _draw_panels(run, places)
     return Report(
         run=run,
         tables={table.name: table for table in _tables(run)},
@@ -104,33 +108,22 @@ def _plots(run: Run) -> dict[str, str]:
     return drawn
 
 
-def _draw_panels(run: Run, data_root: Path | None) -> tuple[Mapping[str, Sequence[Panel]], Panel | None, str]:
-    """Panels by benchmark, the task-prompt panel, and why there are none."""
-    root = data_root or _planned_root(run)
-    if root is None:
-        return {}, None, "the run does not say where its images are; give --data-root"
+def _draw_panels(run: Run, places: Places) -> tuple[Mapping[str, Sequence[Panel]], Panel | None, str]:
+    """Panels by benchmark, the task-prompt panel, and why some or all are missing."""
     drawn: dict[str, Sequence[Panel]] = {}
     asked: Panel | None = None
-    try:
-        for record in summary.in_order(run.records):
-            if (record.folder / store.PREDICTIONS).is_dir():
-                samples = _samples(record, root)
-                drawn[record.display_name] = gallery.panels(record, samples)
-                if asked is None and record.task == "panoptic":
-                    asked = gallery.prompt_panel(run, record, samples)
-    except BenchmarkError as error:
-        return drawn, asked, str(error).splitlines()[0]
-    return drawn, asked, ""
-
-
-def _samples(record: Record, root: Path) -> SampleSet:
-    return catalog.open_samples(catalog.get(record.benchmark), root, is_mini=record.is_mini)
-
-
-def _planned_root(run: Run) -> Path | None:
-    """Where the run found its data, as its plan says."""
-    value = run.plan.get("data_root")
-    return Path(value) if isinstance(value, str) else None
+    reasons: dict[str, None] = {}
+    for record in summary.in_order(run.records):
+        try:
+            samples = sources.open_samples(run, record, places)
+            predictions = sources.open_predictions(record, samples)
+            if predictions is not None:
+                drawn[record.display_name] = gallery.panels(record, samples, predictions)
+            if asked is None and record.task == "panoptic":
+                asked = gallery.prompt_panel(run, record, samples)
+        except BenchmarkError as error:
+            reasons[str(error).splitlines()[0]] = None
+    return drawn, asked, " ".join(reasons)
 
 
 def _write_panel(path: Path, panel: Panel) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark import catalog, labels, store
-from benchmark.contract import Metric, Sample, SampleSet, Stats, sample_order
+from benchmark.contract import Metric, PredictionSet, Sample, SampleSet, Stats, sample_order
 from reports.records import Record, Run
 from reports.render import Panel, Tile, describe, draw, panel, read_image
 from reports.summary import TASKS
@@ -41,12 +41,11 @@ def choose(metric: Metric, stats: Sequence[Stats], main_score: str) -> tuple[Cho
     return tuple(Choice(sample_id=ranked[p][1], score=ranked[p][0], rank=r) for p, r in sorted(places.items()))
 
 
-def panels(record: Record, samples: SampleSet) -> tuple[Panel, ...]:
-    """The chosen samples of one job, drawn from its stored predictions."""
+def panels(record: Record, samples: SampleSet, predictions: PredictionSet) -> tuple[Panel, ...]:
+    """The chosen samples of one job, drawn from its predictions."""
     row = catalog.get(record.benchmark)
     metric = catalog.build_metric(row, record.protocol or None)
     chosen = choose(metric, store.open_stats(record.folder), record.main_score)
-    predictions = store.open_predictions(record.folder)
     positions = {sample_id: index for index, sample_id in enumerate(samples.ids)}
     label_set = labels.load(row.labels)
     return tuple(

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from synthetic_run import record, write_json, write_mini_run, write_run
 
-from benchmark import catalog, labels, masks
+from benchmark import catalog, labels, masks, scoring, store
 from benchmark.contract import (
     IGNORE,
     LabelMap,
@@ -33,6 +33,7 @@ from reports import gallery, plots, render
 from reports.__main__ import main
 from reports.build import build_page, build_report
 from reports.records import load_run
+from reports.sources import Places
 
 COCO = labels.load("coco_panoptic")
 
@@ -147,7 +148,7 @@ def test_plots_are_valid_themed_and_deterministic(mini_run: Path) -> None:
 
 
 def test_missing_images_leave_a_page_that_says_so(mini_run: Path, tmp_path: Path) -> None:
-    page = build_page(load_run(mini_run), data_root=tmp_path)
+    page = build_page(load_run(mini_run), places=Places(data_root=tmp_path))
     assert "No panels:" in page
     assert str(tmp_path) in page
     assert "<img" not in page
@@ -167,12 +168,24 @@ def test_best_median_and_worst_are_chosen_by_their_own_score(mini_run: Path) -> 
     run = load_run(mini_run)
     found = next(r for r in run.records if r.task == "panoptic")
     samples = catalog.open_samples(catalog.get(found.benchmark), Path(run.plan["data_root"]), is_mini=True)
-    shown = gallery.panels(found, samples)
+    shown = gallery.panels(found, samples, store.open_predictions(found.folder))
     assert [panel.rank for panel in shown] == ["best", "median", "worst"]
     scores = [float(panel.score_text.split()[1]) for panel in shown]
     assert scores == sorted(scores, reverse=True)
     assert len({panel.sample_id for panel in shown}) == 3
     assert [tile.title for tile in shown[0].tiles] == ["image", "truth", "prediction"]
+
+
+def test_scored_files_of_another_tool_get_panels_too(mini_run: Path, data_root: Path, tmp_path: Path) -> None:
+    row = catalog.get("coco_semantic_val2017")
+    samples = catalog.open_samples(row, data_root, is_mini=True)
+    predictions = store.open_predictions(mini_run / row.name)
+    catalog.write_predictions(row, tmp_path / "theirs", ((sample, predictions[sample.sample_id]) for sample in samples))
+    request = scoring.Request(row=row, predictions=tmp_path / "theirs", root=data_root, resamples=0)
+    scoring.keep(request, scoring.score(request), tmp_path / "run")
+    page = build_page(load_run(tmp_path / "run"))
+    assert Outline(page).images
+    assert "theirs" in page
 
 
 def drawn(frame: Panoptic | LabelMap) -> np.ndarray:

@@ -1,0 +1,60 @@
+"""Where the pictures of a report come from: the samples and the predictions behind a record.
+
+A job of the suite stores its predictions beside its record; a job of `score` names the files that were scored, and the
+truth, in its `job.json`. What the caller gives goes before what the files say.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark import catalog, store
+from benchmark.contract import PredictionSet, SampleSet
+from benchmark.problems import UsageError
+from reports.records import Record, Run
+
+JOB = "job.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where samples are looked for. data_root: the caller's. truth: explicit truth file or folder of the caller."""
+
+    data_root: Path | None = None
+    truth: Path | None = None
+
+
+def open_samples(run: Run, record: Record, places: Places) -> SampleSet:
+    """The samples of a record; raises UsageError or DataError when they are not found."""
+    job = _job(record)
+    root = places.data_root or _path(job.get("data_root")) or _path(run.plan.get("data_root"))
+    truth = places.truth or _path(job.get("truth"))
+    if root is None and truth is None:
+        raise UsageError("The run does not say where its images are; give --data-root.")
+    return catalog.open_samples(catalog.get(record.benchmark), root, truth=truth, is_mini=record.is_mini)
+
+
+def open_predictions(record: Record, samples: SampleSet) -> PredictionSet | None:
+    """The predictions of a record: stored ones, or the files that `score` was given; None without either."""
+    if (record.folder / store.PREDICTIONS).is_dir():
+        return store.open_predictions(record.folder)
+    scored = _path(_job(record).get("predictions"))
+    if scored is None or not scored.exists():
+        return None
+    return catalog.read_predictions(catalog.get(record.benchmark), scored, samples)
+
+
+def _job(record: Record) -> dict[str, Any]:
+    """Content of `job.json`; empty where there is none."""
+    try:
+        content = json.loads((record.folder / JOB).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _path(value: object) -> Path | None:
+    return Path(value) if isinstance(value, str) else None
