@@ -101,12 +101,11 @@ def test_intersections_are_exact_pixel_counts() -> None:
     assert np.array_equal(masks.intersections(masks.encode_many(left), masks.encode_many(right)), expected)
 
 
-def test_union_and_intersection_follow_set_algebra() -> None:
+def test_union_holds_the_pixels_of_any_mask() -> None:
     generator = np.random.default_rng(6)
     stack = generator.random((3, 8, 8)) < 0.5
     rles = masks.encode_many(stack)
     assert np.array_equal(masks.decode(masks.union(rles)), stack.any(axis=0))
-    assert np.array_equal(masks.decode(masks.intersection(rles)), stack.all(axis=0))
     assert np.array_equal(masks.bounding_boxes(rles)[0], masks.bounding_box(rles[0]))
     assert masks.bounding_boxes([]).shape == (0, 4)
 
