@@ -47,7 +47,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         return _named_tensors(path, _read(path))
     except UNREADABLE as error:
         raise _refused(
-            path, f"not a readable checkpoint ({_first_line(error)})", "Download or copy it again"
+            path, f"not a readable checkpoint ({_first_sentence(error)})", "Download or copy it again"
         ) from error
 
 
@@ -124,5 +124,5 @@ def _refused(path: Path, message: str, remedy: str) -> DataError:
     return DataError([Problem(place=str(path), message=message, remedy=remedy)])
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).strip().splitlines()[0].rstrip(".")
+def _first_sentence(error: Exception) -> str:
+    return (str(error) or type(error).__name__).strip().splitlines()[0].split(". ")[0].rstrip(".")
