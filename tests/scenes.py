@@ -358,7 +358,7 @@ def _city_objects(ids: NDArray[np.int32], has_groups: bool) -> Instances:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """How one metric sees a scene. metric, protocol: as in METRICS."""
 
@@ -369,16 +369,37 @@ class Run:
 
 
 RUNS: Mapping[str, Run] = {
-    "coco_segm_ap": Run("coco_segm_ap", "coco", "coco_panoptic", lambda scene: instances(scene, COCO_SLOTS)),
-    "coco_bbox_ap": Run("coco_bbox_ap", "coco", "coco_panoptic", lambda scene: instances(scene, COCO_SLOTS)),
-    "ade20k_segm_ap": Run("ade20k_segm_ap", "places", "ade20k", lambda scene: instances(scene, ADE_SLOTS)),
-    "panoptic_quality": Run("panoptic_quality", "coco", "coco_panoptic", lambda scene: panoptic(scene, COCO_SLOTS)),
-    "cityscapes_panoptic": Run("panoptic_quality", "coco", "cityscapes", cityscapes_panoptic),
-    "semantic_present": Run("semantic_iou", "present", "ade20k", lambda scene: semantic(scene, ADE_SLOTS)),
-    "semantic_all": Run("semantic_iou", "all", "ade20k", lambda scene: semantic(scene, ADE_SLOTS)),
-    "semantic_union": Run("semantic_iou", "union", "ade20k", lambda scene: semantic(scene, ADE_SLOTS)),
-    "cityscapes_iou": Run("cityscapes_iou", "official", "cityscapes", cityscapes_pixels),
-    "cityscapes_instance_ap": Run("cityscapes_instance_ap", "official", "cityscapes", cityscapes_instances),
+    "coco_segm_ap": Run(
+        metric="coco_segm_ap", protocol="coco", labels="coco_panoptic", view=lambda scene: instances(scene, COCO_SLOTS)
+    ),
+    "coco_bbox_ap": Run(
+        metric="coco_bbox_ap", protocol="coco", labels="coco_panoptic", view=lambda scene: instances(scene, COCO_SLOTS)
+    ),
+    "ade20k_segm_ap": Run(
+        metric="ade20k_segm_ap", protocol="places", labels="ade20k", view=lambda scene: instances(scene, ADE_SLOTS)
+    ),
+    "panoptic_quality": Run(
+        metric="panoptic_quality",
+        protocol="coco",
+        labels="coco_panoptic",
+        view=lambda scene: panoptic(scene, COCO_SLOTS),
+    ),
+    "cityscapes_panoptic": Run(
+        metric="panoptic_quality", protocol="coco", labels="cityscapes", view=cityscapes_panoptic
+    ),
+    "semantic_present": Run(
+        metric="semantic_iou", protocol="present", labels="ade20k", view=lambda scene: semantic(scene, ADE_SLOTS)
+    ),
+    "semantic_all": Run(
+        metric="semantic_iou", protocol="all", labels="ade20k", view=lambda scene: semantic(scene, ADE_SLOTS)
+    ),
+    "semantic_union": Run(
+        metric="semantic_iou", protocol="union", labels="ade20k", view=lambda scene: semantic(scene, ADE_SLOTS)
+    ),
+    "cityscapes_iou": Run(metric="cityscapes_iou", protocol="official", labels="cityscapes", view=cityscapes_pixels),
+    "cityscapes_instance_ap": Run(
+        metric="cityscapes_instance_ap", protocol="official", labels="cityscapes", view=cityscapes_instances
+    ),
 }
 
 

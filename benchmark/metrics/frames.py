@@ -74,7 +74,7 @@ class Columns:
 
 
 def columns(stats: Sequence[Stats], empty: Mapping[str, NDArray[Any]]) -> Columns:
-    """Concatenate the statistics. empty: name -> the array of zero rows that stands for no sample at all."""
+    """Concatenate the statistics. empty: name -> array [0, ...] of no rows, which fixes type and trailing shape."""
     order = sorted(range(len(stats)), key=lambda position: sample_order(stats[position].sample_id))
     arrays, sample = {}, {}
     for name, nothing in empty.items():
@@ -85,12 +85,12 @@ def columns(stats: Sequence[Stats], empty: Mapping[str, NDArray[Any]]) -> Column
 
 
 def mean(values: NDArray[np.float64]) -> float:
-    """Mean of the entries that are not NaN; NaN if there are none."""
+    """Mean of the entries that are not NaN; NaN if there are none. values: float64 [...]."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")
 
 
 def ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> NDArray[np.float64]:
-    """Element-wise quotient, NaN where the denominator is zero."""
+    """Element-wise quotient, NaN where the denominator is zero. numerator, denominator: numbers [...] that broadcast."""
     nothing = np.full(np.broadcast_shapes(np.shape(numerator), np.shape(denominator)), np.nan)
     return np.divide(numerator, denominator, out=nothing, where=np.asarray(denominator) != 0)
