@@ -91,6 +91,6 @@ def mean(values: NDArray[np.float64]) -> float:
 
 
 def ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> NDArray[np.float64]:
-    """Element-wise quotient, NaN where the denominator is zero. numerator, denominator: numbers [...] that broadcast."""
+    """Element-wise quotient, NaN where the denominator is zero. numerator, denominator: numbers [...]."""
     nothing = np.full(np.broadcast_shapes(np.shape(numerator), np.shape(denominator)), np.nan)
     return np.divide(numerator, denominator, out=nothing, where=np.asarray(denominator) != 0)
