@@ -39,6 +39,7 @@ FORBIDDEN_NAMES = {
 }
 SHAPED_FOLDERS = ("benchmark/contract.py", "benchmark/metrics/", "models/")
 ARRAY_TYPE = re.compile(r"\b(NDArray|ndarray|Tensor)\b")
+MAPPING = re.compile(r"(dict|Mapping|MutableMapping|OrderedDict|Callable)\[")
 SHAPE = re.compile(r"\[[^\]]*\]|\bscalar\b|\bany shape\b")
 SHAPE_SUFFIX = re.compile(r"_[A-Z][A-Z0-9]{0,7}$")
 INDEX_HOSTS = ("py" + "pi.", "python" + "hosted", "ana" + "conda.org", "download." + "pytorch")
@@ -164,7 +165,8 @@ def shapes(source: Source) -> Iterator[Violation]:
         if any(part.startswith("_") for part in name.split(".")):
             continue
         arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
-        arrays = [a.arg for a in arguments if a.annotation and ARRAY_TYPE.search(ast.unparse(a.annotation))]
+        typed = [(a.arg, ast.unparse(a.annotation)) for a in arguments if a.annotation]
+        arrays = [name for name, text in typed if ARRAY_TYPE.search(text) and not MAPPING.match(text)]
         unstated = [argument for argument in arrays if not SHAPE_SUFFIX.search(argument)]
         text = (ast.get_docstring(function) or "") + ((ast.get_docstring(owner) or "") if owner else "")
         is_elsewhere = any(f"`{other}`" in text for other in stated)

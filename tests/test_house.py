@@ -143,6 +143,22 @@ def test_a_planted_machine_path_is_found(line: str) -> None:
     assert list(machine_paths("README.md", line))
 
 
+def test_workflows_name_targets_and_baselines_that_exist() -> None:
+    text = "\n".join(path.read_text() for path in (ROOT / ".github" / "workflows").glob("*.yml"))
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert set(re.findall(r"run: make ([a-z]+)", text)) <= targets
+    absent = [path for path in re.findall(r"reports/baselines/[\w.]+", text) if not (ROOT / path).is_file()]
+    assert not absent, f"no such baseline: {', '.join(absent)}"
+
+
+def test_the_recipes_are_short() -> None:
+    recipes = re.split(r"^## ", (ROOT / "CONTRIBUTING.md").read_text(), flags=re.MULTILINE)
+    lengths = {
+        recipe.split("\n")[0]: len(recipe.strip().splitlines()) - 2 for recipe in recipes if recipe.startswith("Add a")
+    }
+    assert len(lengths) == 3 and max(lengths.values()) <= 10, lengths
+
+
 def test_the_suite_command_has_the_frozen_options() -> None:
     command = [sys.executable, str(ROOT / "benchmark" / "run.py"), "--help"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
