@@ -29,7 +29,7 @@ _STYLE = "svg.plot{color:#24292f}@media(prefers-color-scheme:dark){svg.plot{colo
 _SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#999999")
 _LOSSES = (
     ("loss", "total"),
-    ("loss_class", "class"),
+    ("loss_ce", "class"),
     ("loss_mask", "mask"),
     ("loss_dice", "dice"),
     ("loss_contrastive", "contrastive"),

@@ -24,6 +24,7 @@ Picture = NDArray[np.uint8]
 """uint8 [H, W, 3], RGB."""
 
 TILE_WIDTH = 384
+"""Of enlarged pictures; photographs are shown a quarter wider."""
 MIN_SCORE = 0.5
 _MAX_OBJECTS = 30
 _VOID = (128, 128, 128)
@@ -258,7 +259,7 @@ def _with_names(picture: Picture, names: Sequence[tuple[NDArray[np.bool_], str]]
     for region, name in names:
         padded = np.pad(region, 1).astype(np.uint8)
         depth = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1]
-        if depth.max() < 10:
+        if depth.max() < 13:
             continue
         y, x = np.unravel_index(int(depth.argmax()), depth.shape)
         _tag(pen, (x - _font(14).getlength(name) / 2, float(y) + 9), name, sheet.size)
@@ -305,7 +306,7 @@ def _borders(ids: NDArray[np.int32]) -> NDArray[np.bool_]:
 def _scaled(image: Picture) -> Picture:
     """The image at tile size: enlarged by a whole factor, or shrunk."""
     height, width = image.shape[:2]
-    ratio = max(1, round(TILE_WIDTH / width)) if width <= TILE_WIDTH else TILE_WIDTH / width
+    ratio = max(1, round(TILE_WIDTH / width)) if width <= TILE_WIDTH else min(1.0, 1.25 * TILE_WIDTH / width)
     size = (round(width * ratio), round(height * ratio))
     filter_ = Image.Resampling.BICUBIC if ratio > 1 else Image.Resampling.LANCZOS
     return np.array(Image.fromarray(image).resize(size, filter_))

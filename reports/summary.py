@@ -89,14 +89,18 @@ def scores_table(records: Sequence[Record], task: str) -> Table:
     """Every score of one task: a row per record, a column per metric name."""
     records = [record for record in records if record.task == task]
     metrics = _unique(metric for record in records for metric in record.scores)
+    models = _unique(record.model for record in records)
     rows = []
     for record in in_order(records):
         cells = [_score_cell(record, metric) for metric in metrics]
-        rows.append((record.display_name, record.model, *cells, coverage(record)))
+        model = (record.model,) if len(models) > 1 else ()
+        rows.append((record.display_name, *model, *cells, coverage(record)))
+    of_one = f" of {models[0]}" if len(models) == 1 else ""
     return Table(
         name=f"scores_{task}",
-        title=f"All {task} scores in percent" + (" (@mini)" if any(record.is_mini for record in records) else ""),
-        columns=("Benchmark", "Model", *metrics, "Scored"),
+        title=f"All {task} scores{of_one} in percent"
+        + (" (@mini)" if any(record.is_mini for record in records) else ""),
+        columns=("Benchmark", *(("Model",) if len(models) > 1 else ()), *metrics, "Scored"),
         rows=tuple(rows),
     )
 

@@ -93,7 +93,7 @@ def write_run(folder: Path, shift: float = 0.0, **changes: Any) -> Path:
 def scalars(step: int) -> dict[str, float]:
     """One line of a scalars file: losses that fall with a deterministic ripple."""
     fall = math.exp(-step / 150) + 0.05 * math.sin(step)
-    names = {"loss": 9.0, "loss_class": 3.0, "loss_mask": 2.5, "loss_dice": 2.5, "loss_contrastive": 1.0}
+    names = {"loss": 9.0, "loss_ce": 3.0, "loss_mask": 2.5, "loss_dice": 2.5, "loss_contrastive": 1.0}
     return {
         "step": step,
         "lr": 1e-4,

@@ -247,7 +247,7 @@ def test_real_size_images_are_shrunk_to_a_tile() -> None:
     picture = render.draw(
         np.zeros((480, 640, 3), np.uint8), LabelMap(class_index=np.zeros((480, 640), np.uint16)), COCO
     )
-    assert picture.shape == (288, 384, 3)
+    assert picture.shape == (360, 480, 3)
 
 
 def test_compare_pairs_the_samples_of_two_runs(mini_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
