@@ -172,6 +172,15 @@ def train(
     model = build_model(training)
     if start_from is not None:
         load_matching(model, load_file(start_from))
+    elif "warm_up" in training.config:
+        build(training.config["warm_up"]).fit(
+            model.backbone,
+            sources,
+            num_classes=len(model.class_names),
+            work_dir=work_dir / "warm_up",
+            seed=seed,
+            report=report,
+        )
     trainer = build(merged(training.config["trainer"], {"recipe": _classes(training)}))
     weights = trainer.fit(model, sources, work_dir=work_dir, seed=seed, report=report)
     if int(os.environ.get("RANK", "0")) == 0:

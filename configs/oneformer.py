@@ -8,7 +8,6 @@ clipping is off, as it was in effect when the released weights were made. `mini`
 """
 
 from mmengine.optim import CosineAnnealingLR, LinearLR, MultiStepLR, PolyLR
-from models.checkpoints import load_weights
 
 from benchmark.minidata.naming import known_words
 from models.augmentation import (
@@ -21,12 +20,14 @@ from models.augmentation import (
     ResizeShortSide,
 )
 from models.backbones import ResNet
+from models.checkpoints import load_weights
 from models.contrastive import QueryTextContrast
 from models.convnext import ConvNeXt
 from models.dinat import DiNAT
 from models.losses import PointSampling, SetCriterion
 from models.pixel_decoder import PixelDecoder
 from models.postprocess import AnswerRules
+from models.precision import Bfloat16Encoder
 from models.query_decoder import QueryDecoder, QueryInitialiser
 from models.swin import Swin
 from models.targets import JointTaskRecipe
@@ -36,6 +37,7 @@ from models.tokenizers import ClipTokenizer, WordTokenizer
 from models.training import Trainer
 from models.tta import ScalesAndFlips
 from models.unified import TestSize, UniversalSegmenter
+from models.warm_up import EncoderWarmUp, PixelRecipe
 
 dim = 256
 num_context = 16
@@ -195,6 +197,16 @@ def averaged(row, base, sides, long_cap):
 # `mini`: 128x128 scenes of the mini data, two CPU cores. ADE20K and Cityscapes start from the COCO weights, as the
 # published COCO-pretrained variant does.
 mini_dim, mini_queries, mini_context = 96, 24, 4
+mini_widths = (32, 64, 128, 192)
+mini_augmentation = dict(
+    type=Chain,
+    steps=(
+        dict(type=ResizeShortSide, choices=list(range(112, 177, 8)), long_cap=1000),
+        dict(type=RandomCrop, size=(128, 128)),
+        dict(type=Pad, size=(128, 128)),
+        dict(type=HorizontalFlip),
+    ),
+)
 mini_words = dict(type=WordTokenizer, words=dict(type=known_words), length=8)
 
 
@@ -210,9 +222,12 @@ def mini_training(label_set, row, num_classes, iterations, **source):
 
 mini = dict(
     model=dict(
-        backbone=dict(type=ResNet, depth=10, widths=(48, 96, 160, 256), stem_width=32, norm="bn"),
+        backbone=dict(
+            type=Bfloat16Encoder,
+            encoder=dict(type=ResNet, depth=10, widths=mini_widths, stem_width=32, norm="bn"),
+        ),
         pixel_decoder=dict(
-            in_channels=(48, 96, 160, 256),
+            in_channels=mini_widths,
             dim=mini_dim,
             mask_dim=mini_dim,
             num_layers=2,
@@ -248,16 +263,25 @@ mini = dict(
         save_interval=100,
         log_interval=20,
         recipe=dict(
-            augmentation=dict(
-                type=Chain,
-                steps=(
-                    dict(type=ResizeShortSide, choices=list(range(112, 177, 8)), long_cap=1000),
-                    dict(type=RandomCrop, size=(128, 128)),
-                    dict(type=Pad, size=(128, 128)),
-                    dict(type=HorizontalFlip),
-                ),
-            ),
+            augmentation=mini_augmentation,
             text_list=dict(tokenizer=mini_words, num_texts=mini_queries - mini_context),
+        ),
+    ),
+    # No encoder is pre-trained for these scenes: it first learns their classes pixel by pixel.
+    warm_up=dict(
+        type=EncoderWarmUp,
+        trainer=dict(
+            type=Trainer,
+            iterations=1500,
+            batch_size=16,
+            learning_rate=2e-3,
+            backbone_factor=1.0,
+            schedule=warm_cosine(1500, 20),
+            autocast="bfloat16",
+            workers=0,
+            save_interval=250,
+            log_interval=50,
+            recipe=dict(type=PixelRecipe, augmentation=mini_augmentation),
         ),
     ),
     trainings=[

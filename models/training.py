@@ -6,8 +6,7 @@ final weights. Killed at any moment, it continues from its last resume point to 
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from benchmark.contract import AnnotatedSource
+from models.precision import AutocastOptimWrapper
 from models.sampling import Examples, PositionSampler, Recipe, collate
 from models.training_hooks import (
     RESUME_FILE,
@@ -67,24 +67,13 @@ def parameter_groups(
     return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
 
 
-class AutocastOptimWrapper(OptimWrapper):
-    """MMEngine's optimiser wrapper under bfloat16 autocast, which needs no loss scaling and works on CPUs as well."""
-
-    @contextlib.contextmanager
-    def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Autocast the forward pass on the device of the model's parameters."""
-        device = next(model.parameters()).device.type
-        with super().optim_context(model), torch.autocast(device, dtype=torch.bfloat16):
-            yield
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trainer:
     """Numbers of one training run.
 
     batch_size: images an iteration over all processes. schedule: MMEngine parameter schedulers. clip_norm: largest L2
-    norm of the gradient, None for no clipping. autocast: "bfloat16", "float16" (with loss scaling, GPU only) or None.
-    ema_momentum: weight of the newest parameters in the moving average, None for no average.
+    norm of the gradient, None for no clipping. autocast: "bfloat16" (where native), "float16" (with loss
+    scaling, GPU only) or None. ema_momentum: weight of the newest parameters in the moving average, None for none.
     """
 
     iterations: int
