@@ -170,7 +170,7 @@ def from_json(value: Mapping[str, Any]) -> Rle:
 
     Raises ValueError when a field is missing or the run lengths do not fill the size.
     """
-    if set(value) < {"size", "counts"}:
+    if not {"size", "counts"} <= set(value):
         raise ValueError(f"run-length mask has fields {sorted(value)}; expected 'size' and 'counts'")
     height, width = (int(number) for number in value["size"])
     runs = value["counts"]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from layout_scenes import replay, write_root
 
-from benchmark import catalog
+from benchmark import catalog, scoring
 from benchmark.__main__ import main
 from benchmark.contract import Task
 from benchmark.formats.coco_instances import CLIPPED
@@ -237,7 +239,7 @@ FOUND_CASES: dict[str, tuple[str, Damage, list[str]]] = {
     ),
     "predicted segment 0": (
         "coco_panoptic_val2017", _edit("found/coco_panoptic_val2017.json", _set_segment(0, id=0)),
-        ["image 1: a segment has the id 0. Use whole numbers from 1; 0 is void"],
+        ["image 1: a segment has the id 0. Use whole numbers from 1 to 16,777,215; 0 is void"],
     ),
     "missing predicted PNG": (
         "coco_panoptic_val2017", _remove("found/coco_panoptic_val2017/000000000001.png"),
@@ -402,3 +404,47 @@ def test_a_wrong_call_is_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
     assert list(tmp_path.iterdir()) == []
+
+
+JUNK: tuple[Any, ...] = (None, "x", [], {}, float("nan"), float("inf"), -1, 0, 1e300, 2**40, 10**30, True, [1], "1")
+FUZZED = {
+    "coco_instance_val2017": (INSTANCES, FOUND_COCO),
+    "coco_panoptic_val2017": (PANOPTIC, "found/coco_panoptic_val2017.json"),
+    "cityscapes_panoptic_val": (
+        "cityscapes/gtFine/cityscapes_panoptic_val.json",
+        "found/cityscapes_panoptic_val.json",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FUZZED)
+@pytest.mark.parametrize("place", [0, 1], ids=["truth", "predictions"])
+def test_a_file_with_any_value_replaced_scores_or_is_refused_in_plain_words(name: str, place: int, root: Path) -> None:
+    path = root / FUZZED[name][place]
+    document = json.loads(path.read_text(encoding="utf-8"))
+    generator = random.Random(0)
+    request = scoring.Request(row=catalog.get(name), predictions=_found(root, name), root=root, resamples=0)
+    refused = 0
+    for _ in range(12):
+        path.write_text(json.dumps(_with_junk(document, generator)), encoding="utf-8")
+        try:
+            scoring.score(request)
+        except DataError as error:
+            refused += 1
+            assert error.problems
+    assert refused > 0
+
+
+def _with_junk(document: Any, generator: random.Random) -> Any:
+    """A copy in which one value, at any depth, is something else."""
+    changed = copy.deepcopy(document)
+    holder, key = generator.choice(list(_places(changed)))
+    holder[key] = generator.choice(JUNK)
+    return changed
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    keys = list(value) if isinstance(value, dict) else range(min(len(value), 5)) if isinstance(value, list) else ()
+    for key in keys:
+        yield value, key
+        yield from _places(value[key])

@@ -21,11 +21,13 @@ from benchmark.contract import Instances, Rle, Truth, make_instances
 from benchmark.formats.image_records import Image, read_images
 from benchmark.formats.json_files import expect_lists, read_json
 from benchmark.formats.listing import Entry, Listing
-from benchmark.formats.values import are_numbers, is_number
+from benchmark.formats.values import LARGEST, are_numbers, is_number, is_whole
 from benchmark.labels import LabelSet
 from benchmark.problems import Problem
 
 LISTS = ("images", "annotations", "categories")
+FARTHEST = 1_000_000
+"""Polygon coordinates up to here are rasterised; the official rasteriser counts in 32 bits."""
 CLIPPED = "polygons clipped at the image border"
 DROPPED = "polygons of fewer than three points left out"
 
@@ -93,7 +95,7 @@ class _Checker:
         self.problems.append(Problem(place=f"{self.path}: {place}", message=message, remedy=remedy))
 
     def _check_id(self, place: str, number: Any) -> None:
-        if not isinstance(number, int) or number == 0:
+        if not is_whole(number, -LARGEST) or number == 0:
             remedy = "Number annotations from 1: the official tool takes a match with id 0 for a miss"
             self._complain(place, f"id {number!r} is not a whole number other than 0", remedy)
         elif number in self.seen:
@@ -133,7 +135,11 @@ class _Checker:
         for polygon in sound:
             left, right = min(polygon[0::2]), max(polygon[0::2])
             top, bottom = min(polygon[1::2]), max(polygon[1::2])
-            if left >= width or right <= 0 or top >= height or bottom <= 0:
+            if max(-left, -top, right, bottom) > FARTHEST:
+                span = f"x {left:g} to {right:g}, y {top:g} to {bottom:g}"
+                message = f"a polygon reaches coordinates beyond {FARTHEST:,} ({span})"
+                self._complain(place, message, "Write coordinates in pixels of the image")
+            elif left >= width or right <= 0 or top >= height or bottom <= 0:
                 message = (
                     f"a polygon (x {left:g} to {right:g}, y {top:g} to {bottom:g}) lies wholly outside "
                     f"image {image.sample_id} ({height}x{width}, height x width)"
@@ -147,7 +153,7 @@ def run_length_message(value: Mapping[str, Any], size: tuple[int, int]) -> str:
     """What is wrong with run lengths that must fill `size` (height, width); "" if nothing is."""
     try:
         rle = masks.from_json(value)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         return f"the mask is broken: {error}"
     return "" if rle.size == size else f"the mask is {rle.size[0]}x{rle.size[1]}, the image is {size[0]}x{size[1]}"
 

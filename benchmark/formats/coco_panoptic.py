@@ -23,10 +23,12 @@ from benchmark.formats.image_records import Image, read_images
 from benchmark.formats.json_files import expect_lists, read_json, write_json
 from benchmark.formats.listing import Entry, Listing, problems_of
 from benchmark.formats.panoptic_files import present_ids
-from benchmark.formats.values import is_number
+from benchmark.formats.values import is_number, is_whole
 from benchmark.labels import LabelSet
 from benchmark.problems import DataError, Problem, raise_if_any
 
+MAX_ID = (1 << 24) - 1
+"""Largest id that three 8-bit channels hold."""
 EXTRA = "predicted images outside the benchmark ignored"
 CLASS_REMEDY = "Use the ids of the annotation file's categories"
 
@@ -180,9 +182,9 @@ class _Reader:
         return Panoptic(segment_id=ids, segments=segments)
 
     def _segment(self, place: str, record: Any) -> Segment | None:
-        if not isinstance(record, dict) or not isinstance(record.get("id"), int) or record["id"] < 1:
+        if not isinstance(record, dict) or not is_whole(record.get("id"), 1, MAX_ID):
             message = f"a segment has the id {record.get('id') if isinstance(record, dict) else record!r}"
-            self._complain(place, message, "Use whole numbers from 1; 0 is void")
+            self._complain(place, message, f"Use whole numbers from 1 to {MAX_ID:,}; 0 is void")
             return None
         where = f"{place}, segment {record['id']}"
         class_index = self.class_of(record.get("category_id"))
@@ -192,9 +194,10 @@ class _Reader:
         area, score, crowd = record.get("area"), record.get("score"), record.get("iscrowd", 0)
         if crowd not in (0, 1):
             self._complain(where, f"iscrowd {crowd!r} is neither 0 nor 1", "Write 0 or 1")
-        for name, value in (("area", area), ("score", score)):
-            if value is not None and not is_number(value):
-                self._complain(where, f"{name} {value!r} is not a finite number", "Write a number, or leave it out")
+        if area is not None and not (is_number(area) and area >= 1):
+            self._complain(where, f"area {area!r} is not a number of pixels", "Write the segment's pixel count")
+        if score is not None and not is_number(score):
+            self._complain(where, f"score {score!r} is not a finite number", "Write a number, or leave it out")
         return Segment(
             id=record["id"],
             class_index=class_index or 0,
@@ -227,15 +230,19 @@ def _disagreements(
 def _has_train_ids(document: Mapping[str, Any], labels: LabelSet) -> bool:
     categories = document.get("categories")
     if isinstance(categories, list):
-        named = {row.get("name"): row.get("id") for row in categories if isinstance(row, dict)}
+        named = {
+            row["name"]: row.get("id")
+            for row in categories
+            if isinstance(row, dict) and isinstance(row.get("name"), str)
+        }
         if any(name in named for name in labels.names):
             return any(named.get(row.name) == row.class_index for row in labels.classes)
     used = {
-        record.get("category_id")
+        record["category_id"]
         for annotation in document["annotations"]
         if isinstance(annotation, dict) and isinstance(annotation.get("segments_info"), list)
         for record in annotation["segments_info"]
-        if isinstance(record, dict)
+        if isinstance(record, dict) and isinstance(record.get("category_id"), int)
     }
     label_ids = {row.category_id for row in labels.classes}
     return bool(used) and not used <= label_ids and used <= set(range(labels.num_classes))

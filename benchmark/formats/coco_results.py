@@ -155,7 +155,7 @@ class _Reader:
                 continue
             try:
                 found.append(masks.from_json(entry["segmentation"]))
-            except (ValueError, TypeError, AttributeError) as error:
+            except (ValueError, TypeError, OverflowError) as error:
                 problems.append(self._problem(position, f"the mask is broken: {error}", "Write COCO run lengths"))
         raise_if_any(problems)
         return found

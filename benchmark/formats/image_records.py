@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.formats.values import is_whole
 from benchmark.problems import Problem
+
+MAX_SIDE = 100_000
+"""Longest side of an image that is believed; masks of a mistyped size would fill the memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,5 +52,5 @@ def _message(record: Any) -> str:
         return f"id {record.get('id')!r} is neither a whole number nor text"
     if not isinstance(record.get("file_name"), str):
         return f"file_name {record.get('file_name')!r} is not text"
-    wrong = [name for name in ("height", "width") if not isinstance(record.get(name), int) or record[name] < 1]
-    return f"{' and '.join(wrong)} must be a whole number of pixels" if wrong else ""
+    wrong = [name for name in ("height", "width") if not is_whole(record.get(name), 1, MAX_SIDE)]
+    return f"{' and '.join(wrong)} must be a whole number of pixels from 1 to {MAX_SIDE:,}" if wrong else ""
