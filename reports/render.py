@@ -107,7 +107,7 @@ def to_png(picture: Picture) -> bytes:
 def to_webp(picture: Picture, quality: int = 82) -> bytes:
     """Lossy WebP bytes, a quarter of the PNG: what the page embeds."""
     out = io.BytesIO()
-    Image.fromarray(picture).save(out, "WEBP", quality=quality, method=6)
+    Image.fromarray(picture).save(out, "WEBP", quality=quality, method=4)
     return out.getvalue()
 
 

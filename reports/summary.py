@@ -42,21 +42,25 @@ def headline_table(runs: Sequence[Run], numbers: Sequence[PublishedNumber]) -> T
         )
     num_models = len(models) + len(baselines)
     rows += [(name, None, *[None] * num_models, reason, None) for name, reason in _not_run(runs).items()]
+    is_published = any(row[-1] is not None for row in rows)
     is_mini = any(run.is_mini for run in runs)
     real = "Published (real data)" if is_mini else "Published"
     return Table(
         name="headline",
         title=f"Main scores in percent{_mini_title(runs)}",
-        columns=("Benchmark", "Metric", *models, *baselines, "Samples", real),
-        rows=tuple(rows),
-        note="In brackets: 95 % interval, resampled over the samples." + (_MINI_NOTE if is_mini else ""),
+        columns=("Benchmark", "Metric", *models, *baselines, "Samples", *([real] if is_published else [])),
+        rows=tuple(row if is_published else row[:-1] for row in rows),
+        note="In brackets: 95 % interval, resampled over the samples."
+        + (_MINI_NOTE if is_mini else "")
+        + (_APART_NOTE if is_mini and is_published else ""),
     )
 
 
 _MINI_NOTE = (
     " Rows with @mini were measured on the generated miniature in the benchmark's official layout, not on the benchmark"
-    " itself: they cannot be compared with the published column, which is the best released model of the same system."
+    " itself."
 )
+_APART_NOTE = " They cannot be compared with the published column, which is the best released model of the same system."
 
 
 def published_table(runs: Sequence[Run], numbers: Sequence[PublishedNumber]) -> Table:
