@@ -197,6 +197,7 @@ def test_ade20k_sample_scores_as_the_official_script_states(samples_dir: Path, t
     assert record["scores"]["mIoU"] == pytest.approx(expected["mean_iou_over_150"], abs=EXACT)
     assert record["scores"]["pixel_accuracy"] == expected["pixel_accuracy"]
     assert record["scores"]["final_score"] == pytest.approx(expected["final_score"], abs=EXACT)
+    assert record["scores"]["mIoU_present"] == expected["mean_iou_over_present_classes"]
     assert record["counts"]["classes"] == expected["classes_present"]
     again = _score(
         tmp_path / "present", "ade20k_semantic_val", folder / "predictions", folder / "annotations",

@@ -27,7 +27,7 @@ _EMPTY: dict[str, NDArray[Any]] = {"cell": np.zeros(0, np.int64), "pixels": np.z
 
 @dataclass(frozen=True, slots=True)
 class SemanticIoU:
-    """mIoU, pixel accuracy and mean class accuracy; with "all" also the final score of the ADE20K challenge."""
+    """mIoU, pixel accuracy and mean class accuracy; with "all" also ADE20K's final score and the other mIoU."""
 
     labels: LabelSet
     convention: Convention = "present"
@@ -56,15 +56,17 @@ class SemanticIoU:
         in_found = matrix[:num_classes, :num_classes].sum(axis=0)
         iou = frames.ratio(hits, in_truth + in_found - hits)
         accuracy = frames.ratio(hits, in_truth)
+        of_present = np.where(in_truth > 0, iou, np.nan)
         match self.convention:
             case "present":
-                iou = np.where(in_truth > 0, iou, np.nan)
+                iou = of_present
             case "all":
                 iou = np.nan_to_num(iou)
         pixel_accuracy = float(frames.ratio(hits.sum(), in_truth.sum()))
         values = {"mIoU": frames.mean(iou), "pixel_accuracy": pixel_accuracy, "mean_accuracy": frames.mean(accuracy)}
         if self.convention == "all":
             values["final_score"] = (values["mIoU"] + pixel_accuracy) / 2
+            values["mIoU_present"] = frames.mean(of_present)
         counts = {"pixels": int(in_truth.sum()), "classes": int(np.count_nonzero(in_truth))}
         per_class = {
             name: {"IoU": float(iou[index]), "accuracy": float(accuracy[index])}
@@ -76,7 +78,7 @@ class SemanticIoU:
 def score_names(convention: Convention) -> tuple[str, ...]:
     """Names of the scores of `SemanticIoU(convention=...)`."""
     names = ("mIoU", "pixel_accuracy", "mean_accuracy")
-    return (*names, "final_score") if convention == "all" else names
+    return (*names, "final_score", "mIoU_present") if convention == "all" else names
 
 
 def confusion(
