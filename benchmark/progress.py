@@ -30,13 +30,20 @@ class Progress:
         self._is_terminal = self._stream.isatty()
         self._started = self._shown = clock()
         self._first: int | None = None
+        self._last = 0
         self._is_open = False
 
     def update(self, done: int, total: int, note: str = "") -> None:
-        """Report `done` of `total`; what was done before the first call does not count for the remaining time."""
+        """Report `done` of `total`; what was done before the first call does not count for the remaining time.
+
+        Counting that starts again at a lower number is a new part with a time of its own.
+        """
         now = self._clock()
+        if done < self._last:
+            self._started, self._first = self._shown, None
         if self._first is None:
             self._first = done - 1 if done else 0
+        self._last = done
         pause = SECONDS_BETWEEN_BARS if self._is_terminal else SECONDS_BETWEEN_LINES
         is_quick = not self._is_terminal and now - self._started < pause
         if is_quick or (done < total and now - self._shown < pause):

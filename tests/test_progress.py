@@ -57,6 +57,15 @@ def test_what_was_done_before_does_not_count_for_the_remaining_time() -> None:
     assert lines[0] == "  train 9/10  20 s, 20 s left  loss 0.5"
 
 
+def test_counting_again_from_below_is_a_new_part() -> None:
+    stream, now = io.StringIO(), [0.0]
+    progress = Progress("train", stream=stream, clock=lambda: now[0])
+    for done, total in ((1, 2), (2, 2), (1, 4), (2, 4)):
+        now[0] += 20.0
+        progress.update(done, total)
+    assert stream.getvalue().splitlines()[-1] == "  train 2/4  40 s, 40 s left"
+
+
 @pytest.mark.parametrize(
     ("seconds", "expected"), [(0.2, "0 s"), (59.4, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
 )
