@@ -7,6 +7,7 @@ per problem, no traceback).
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -50,11 +51,12 @@ def table(args: argparse.Namespace) -> int:
 def check_scores(args: argparse.Namespace) -> int:
     """Compare runs with a baseline; 1 when something fell or is missing."""
     comparisons = check.check(_runs(args.runs), check.read_baseline(args.baseline))
-    sys.stdout.write(to_markdown(check.comparison_table(comparisons, is_full=args.full)))
+    found = check.comparison_table(comparisons, is_full=args.full)
+    sys.stdout.write(to_markdown(found) if found.rows else f"Against {args.baseline}: {found.note}\n")
     if args.junit:
         _write(args.junit, check.to_junit(comparisons))
     if args.annotate:
-        print("\n".join(check.annotation_lines(comparisons)))
+        sys.stdout.writelines(f"{line}\n" for line in check.annotation_lines(comparisons))
     return int(any(comparison.is_failure for comparison in comparisons))
 
 
@@ -77,6 +79,7 @@ def baseline(args: argparse.Namespace) -> int:
         tolerance=args.tolerance,
         factor=args.factor,
         floor=args.floor,
+        is_exact=args.exact,
     )
     _write(args.out, check.to_json(made))
     print(args.out)
@@ -149,6 +152,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--floor", type=float, default=0.01, metavar="X", help="smallest measured tolerance (default 0.01)"
     )
+    one.add_argument("--exact", action="store_true", help="a rise fails as well: for stored predictions, scored again")
     one.add_argument("--note", default="", help="one line on what these scores are")
     one.add_argument("--command-line", default="", help="how the runs were made (default: this command)")
     one.set_defaults(action=baseline)
@@ -169,6 +173,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BenchmarkError as error:
         print(error, file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # The reader (`head`, a pager) has left; without this, Python complains once more while it closes the pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 if __name__ == "__main__":

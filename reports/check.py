@@ -2,7 +2,8 @@
 
 A baseline is one JSON file: `{"schema": 1, "note": ..., "command": ..., "scores": {row: {metric: {"value": 0.61,
 "tolerance": 0.02}}}}`; rows are display names, so mini and real numbers never meet. All scores here are better when
-higher. A row or a metric that the run lacks, or that has no value any more, counts as a failure.
+higher. A row or a metric that the run lacks, or that has no value any more, counts as a failure; with
+`"is_exact": true` (stored predictions, scored again) so does a rise.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Verdict(StrEnum):
     """How one score stands against its recorded value."""
 
     FELL = "fell"
+    CHANGED = "changed"
     MISSING = "missing"
     IMPROVED = "improved"
     SAME = "same"
@@ -42,11 +44,15 @@ class Expected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """Recorded scores by row and metric. note: what they are. command: how they were made."""
+    """Recorded scores by row and metric. note: what they are. command: how they were made.
+
+    is_exact: a rise by more than the tolerance is a failure too, because nothing but the scoring can have moved it.
+    """
 
     note: str
     command: str
     scores: Mapping[str, Mapping[str, Expected]]
+    is_exact: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +68,8 @@ class Comparison:
 
     @property
     def is_failure(self) -> bool:
-        """It fell, or it is not there."""
-        return self.verdict in (Verdict.FELL, Verdict.MISSING)
+        """It fell, changed where nothing may, or is not there."""
+        return self.verdict in (Verdict.FELL, Verdict.CHANGED, Verdict.MISSING)
 
     @property
     def message(self) -> str:
@@ -79,13 +85,13 @@ def check(runs: Sequence[Run], baseline: Baseline) -> tuple[Comparison, ...]:
     """Every recorded score compared with the runs' records, in the baseline's order."""
     records = {record.display_name: record for run in runs for record in run.records}
     return tuple(
-        _compare(records.get(row), row, metric, expected)
+        _compare(records.get(row), row, metric, expected, Verdict.CHANGED if baseline.is_exact else Verdict.IMPROVED)
         for row, metrics in baseline.scores.items()
         for metric, expected in metrics.items()
     )
 
 
-def _compare(record: Record | None, row: str, metric: str, expected: Expected) -> Comparison:
+def _compare(record: Record | None, row: str, metric: str, expected: Expected, risen: Verdict) -> Comparison:
     value, reason = math.nan, ""
     if record is None:
         reason = "the run has no record of this row"
@@ -100,7 +106,7 @@ def _compare(record: Record | None, row: str, metric: str, expected: Expected) -
     elif value < expected.value - expected.tolerance:
         verdict = Verdict.FELL
     elif value > expected.value + expected.tolerance:
-        verdict = Verdict.IMPROVED
+        verdict = risen
     return Comparison(row=row, metric=metric, expected=expected, value=value, verdict=verdict, reason=reason)
 
 
@@ -112,6 +118,7 @@ def make_baseline(
     tolerance: float | None = None,
     factor: float = 2.0,
     floor: float = 0.01,
+    is_exact: bool = False,
 ) -> Baseline:
     """Scores of one run, or the mean of several runs with a tolerance measured from their spread.
 
@@ -134,7 +141,7 @@ def make_baseline(
             for metric, found in values.items()
             if not any(math.isnan(value) for value in found)
         }
-    return Baseline(note=note, command=command, scores=scores)
+    return Baseline(note=note, command=command, scores=scores, is_exact=is_exact)
 
 
 def _same_rows(runs: Sequence[Run]) -> list[dict[str, Record]]:
@@ -167,7 +174,12 @@ def read_baseline(path: Path) -> Baseline:
         raise DataError([problem]) from error
     if content.get("schema", SCHEMA) > SCHEMA:
         raise UsageError(f"{path} has schema {content['schema']}; this version reads {SCHEMA}. Update the suite.")
-    return Baseline(note=content.get("note", ""), command=content.get("command", ""), scores=scores)
+    return Baseline(
+        note=content.get("note", ""),
+        command=content.get("command", ""),
+        scores=scores,
+        is_exact=content.get("is_exact") is True,
+    )
 
 
 def _expected(entry: Mapping[str, float]) -> Expected:
@@ -183,16 +195,18 @@ def to_json(baseline: Baseline) -> str:
             for metric, e in metrics.items()
         ]
         rows.append(f"    {json.dumps(row)}: {{\n" + ",\n".join(lines) + "\n    }")
-    head = {"schema": SCHEMA, "note": baseline.note, "command": baseline.command}
+    head: dict[str, object] = {"schema": SCHEMA, "note": baseline.note, "command": baseline.command}
+    head |= {"is_exact": True} if baseline.is_exact else {}
     lines = [f"  {json.dumps(name)}: {json.dumps(value)},\n" for name, value in head.items()]
     return "{\n" + "".join(lines) + '  "scores": {\n' + ",\n".join(rows) + "\n  }\n}\n"
 
 
 def comparison_table(comparisons: Sequence[Comparison], *, is_full: bool = False) -> Table:
     """What fell, what is missing and what improved; everything with `is_full`."""
-    order = {Verdict.FELL: 0, Verdict.MISSING: 1, Verdict.IMPROVED: 2, Verdict.SAME: 3}
+    order = {verdict: place for place, verdict in enumerate(Verdict)}
     shown = [c for c in comparisons if is_full or c.verdict is not Verdict.SAME]
-    counts = [f"{sum(c.verdict is verdict for c in comparisons)} {verdict}" for verdict in order]
+    found = {verdict: sum(c.verdict is verdict for c in comparisons) for verdict in order}
+    counts = [f"{count} {verdict}" for verdict, count in found.items() if count or verdict is not Verdict.CHANGED]
     return Table(
         name="check",
         title="Against the recorded scores, in percent",

@@ -9,7 +9,9 @@ from xml.etree import ElementTree
 import pytest
 from synthetic_run import record, write_json, write_run
 
+from benchmark import catalog
 from benchmark.problems import DataError, UsageError
+from reports import check as check_module
 from reports.check import (
     Verdict,
     annotation_lines,
@@ -57,6 +59,14 @@ def test_verdict_follows_the_tolerance(
     assert all(comparison.is_failure == (verdict is Verdict.FELL) for comparison in comparisons)
 
 
+@pytest.mark.parametrize(("shift", "verdict"), [(2e-9, "changed"), (-2e-9, "fell"), (5e-10, "same")])
+def test_exact_baseline_fails_for_a_rise_too(run: Run, tmp_path: Path, shift: float, verdict: str) -> None:
+    baseline = make_baseline([run], note="", command="", tolerance=1e-9, is_exact=True)
+    comparisons = check([shifted(tmp_path, shift)], baseline)
+    assert {comparison.verdict.value for comparison in comparisons} == {verdict}
+    assert all(comparison.is_failure == (verdict != "same") for comparison in comparisons)
+
+
 def test_missing_row_missing_metric_and_missing_samples_are_failures(run: Run, tmp_path: Path) -> None:
     baseline = make_baseline([run], note="", command="", tolerance=0.5)
     changed = record("coco_panoptic_val2017", num_scored=150)
@@ -100,8 +110,10 @@ def test_baseline_needs_whole_comparable_runs(run: Run, tmp_path: Path) -> None:
         make_baseline([load_run(tmp_path / "short")], note="", command="", tolerance=0.1)
 
 
-def test_baseline_file_keeps_every_bit(run: Run, tmp_path: Path) -> None:
-    baseline = make_baseline([run], note="three seeds", command="python -m reports baseline", tolerance=1e-9)
+@pytest.mark.parametrize("is_exact", [True, False])
+def test_baseline_file_keeps_every_bit(run: Run, tmp_path: Path, is_exact: bool) -> None:
+    facts = {"note": "three seeds", "command": "python -m reports baseline", "tolerance": 1e-9}
+    baseline = make_baseline([run], **facts, is_exact=is_exact)
     path = tmp_path / "baseline.json"
     path.write_text(to_json(baseline), encoding="utf-8")
     assert read_baseline(path) == baseline
@@ -116,6 +128,18 @@ def test_file_that_is_no_baseline_is_refused(tmp_path: Path, text: str) -> None:
         read_baseline(path)
     with pytest.raises(UsageError, match="Cannot read the baseline"):
         read_baseline(tmp_path / "nowhere.json")
+
+
+def test_committed_baselines_say_what_they_are() -> None:
+    folder = Path(check_module.__file__).with_name("baselines")
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    for path in folder.glob("*.json"):
+        baseline = read_baseline(path)
+        assert baseline.note, path
+        assert baseline.command, path
+        assert f"`{path.name}`" in readme
+        assert {row.removesuffix("@mini") for row in baseline.scores} <= set(catalog.BENCHMARKS)
+    assert "python -m reports baseline" in readme
 
 
 def test_junit_and_annotations_name_every_failure(run: Run, tmp_path: Path) -> None:
