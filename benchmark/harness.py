@@ -176,7 +176,7 @@ def train(
         build(training.config["warm_up"]).fit(
             model.backbone,
             sources,
-            num_classes=len(model.class_names),
+            is_thing=model.is_thing,
             work_dir=work_dir / "warm_up",
             seed=seed,
             report=report,

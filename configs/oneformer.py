@@ -78,17 +78,17 @@ load_weights = load_weights
 
 
 def poly(iterations):
-    return [dict(type=PolyLR, power=0.9, eta_min=0.0, begin=0, end=iterations, by_epoch=False)]
+    return [dict(kind=PolyLR, power=0.9, eta_min=0.0, begin=0, end=iterations, by_epoch=False)]
 
 
 def steps(*milestones):
-    return [dict(type=MultiStepLR, milestones=list(milestones), gamma=0.1, by_epoch=False)]
+    return [dict(kind=MultiStepLR, milestones=list(milestones), gamma=0.1, by_epoch=False)]
 
 
 def warm_cosine(iterations, warm_up):
     return [
-        dict(type=LinearLR, start_factor=0.02, begin=0, end=warm_up, by_epoch=False),
-        dict(type=CosineAnnealingLR, eta_min_ratio=0.02, begin=warm_up, end=iterations, by_epoch=False),
+        dict(kind=LinearLR, start_factor=0.02, begin=0, end=warm_up, by_epoch=False),
+        dict(kind=CosineAnnealingLR, eta_min_ratio=0.02, begin=warm_up, end=iterations, by_epoch=False),
     ]
 
 
@@ -224,7 +224,7 @@ mini = dict(
     model=dict(
         backbone=dict(
             type=Bfloat16Encoder,
-            encoder=dict(type=ResNet, depth=10, widths=mini_widths, stem_width=32, norm="bn"),
+            encoder=dict(type=ResNet, depth=18, widths=mini_widths, stem_width=32, norm="bn"),
         ),
         pixel_decoder=dict(
             in_channels=mini_widths,

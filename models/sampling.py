@@ -31,14 +31,18 @@ class Recipe(Protocol):
 
 
 class PositionSampler(Sampler[int]):
-    """Yields the run's positions of this rank for ever: rank, rank + world size, ...
+    """Yields the run's positions of this rank for ever: rank, rank + world size, ... length: those of a whole run.
 
     The data set turns a position into an example. `skip` moves on without loading anything: MMEngine resumes with it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, length: int = 0) -> None:
+        self._length = length
         self._next = get_rank()
         self._step = get_world_size()
+
+    def __len__(self) -> int:
+        return self._length
 
     def __iter__(self) -> Iterator[int]:
         while True:

@@ -71,7 +71,8 @@ def parameter_groups(
 class Trainer:
     """Numbers of one training run.
 
-    batch_size: images an iteration over all processes. schedule: MMEngine parameter schedulers. clip_norm: largest L2
+    batch_size: images an iteration over all processes. schedule: MMEngine parameter schedulers, their class
+    under `kind`. clip_norm: largest L2
     norm of the gradient, None for no clipping. autocast: "bfloat16" (where native), "float16" (with loss
     scaling, GPU only) or None. ema_momentum: weight of the newest parameters in the moving average, None for none.
     """
@@ -102,7 +103,7 @@ class Trainer:
             train_dataloader=self._dataloader(sources, seed),
             train_cfg={"by_epoch": False, "max_iters": self.iterations},
             optim_wrapper=self._optim_wrapper(model),
-            param_scheduler=[dict(row) for row in self.schedule],
+            param_scheduler=[{"type": row["kind"], **_without_kind(row)} for row in self.schedule],
             default_hooks={"timer": None, "logger": None, "checkpoint": None, "sampler_seed": None},
             custom_hooks=self._hooks(work_dir, seed, report),
             load_from=str(resume_file) if resume_file.is_file() else None,
@@ -124,7 +125,7 @@ class Trainer:
         return DataLoader(
             examples,
             batch_size=share,
-            sampler=PositionSampler(),
+            sampler=PositionSampler(self.iterations * share),
             num_workers=self.workers,
             collate_fn=collate,
             persistent_workers=self.workers > 0,
@@ -159,6 +160,10 @@ class Trainer:
         if self.ema_momentum is not None:
             hooks.append(EMAHook(momentum=self.ema_momentum, update_buffers=True))
         return hooks
+
+
+def _without_kind(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != "kind"}
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

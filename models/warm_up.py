@@ -48,20 +48,25 @@ class PixelRecipe:
 
 
 class PixelClassifier(BaseModel):
-    """A backbone whose four maps are added at stride 4 and read off by a small head. All images have one size."""
+    """A backbone whose four maps are added at stride 4 and read off by a small head. All images have one size.
 
-    def __init__(self, backbone: nn.Module, *, channels: Sequence[int], num_classes: int, dim: int) -> None:
+    is_thing: K flags. thing_weight: how much a pixel of a thing counts; things are few pixels and hard to tell.
+    """
+
+    def __init__(self, backbone: Any, *, is_thing: Sequence[bool], thing_weight: float, dim: int) -> None:
         super().__init__()
+        weights = torch.tensor([thing_weight if flag else 1.0 for flag in is_thing])
+        self.register_buffer("class_weights", weights, persistent=False)
         self.backbone = backbone
-        self.laterals = nn.ModuleList(nn.Conv2d(width, dim, 1) for width in channels)
+        self.laterals = nn.ModuleList(nn.Conv2d(width, dim, 1) for width in backbone.channels)
         self.head = nn.Sequential(
-            nn.Conv2d(dim, dim, 3, padding=1), nn.BatchNorm2d(dim), nn.ReLU(), nn.Conv2d(dim, num_classes, 1)
+            nn.Conv2d(dim, dim, 3, padding=1), nn.BatchNorm2d(dim), nn.ReLU(), nn.Conv2d(dim, len(is_thing), 1)
         )
 
     def forward(
         self, inputs: Sequence[Tensor], targets: Sequence[Tensor], sample_ids: Sequence[str] = (), mode: str = "loss"
     ) -> dict[str, Tensor]:
-        """{"loss_pixel": mean cross entropy over labelled pixels}."""
+        """{"loss_pixel": weighted mean cross entropy over labelled pixels}."""
         images = (torch.stack(list(inputs)).float() - 127.5) / 58.0
         maps = self.backbone(images.contiguous(memory_format=torch.channels_last))
         size = maps[0].shape[-2:]
@@ -70,14 +75,16 @@ class PixelClassifier(BaseModel):
             for lateral, level in zip(self.laterals, maps, strict=True)
         )
         wanted = torch.stack(list(targets)).to(images.device)
-        return {"loss_pixel": F.cross_entropy(self.head(merged).float(), wanted, ignore_index=UNLABELLED)}
+        logits = self.head(merged).float()
+        return {"loss_pixel": F.cross_entropy(logits, wanted, self.class_weights, ignore_index=UNLABELLED)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderWarmUp:
-    """trainer: with a `PixelRecipe`. dim: width of the head."""
+    """trainer: with a `PixelRecipe`. thing_weight: of a thing's pixel in the loss. dim: width of the head."""
 
     trainer: Trainer
+    thing_weight: float = 4.0
     dim: int = 96
 
     def fit(
@@ -85,12 +92,12 @@ class EncoderWarmUp:
         backbone: Any,
         sources: Sequence[AnnotatedSource],
         *,
-        num_classes: int,
+        is_thing: Sequence[bool],
         work_dir: Path,
         seed: int,
         report: Report,
     ) -> None:
         """Train the backbone in place, or continue from `work_dir`."""
-        classifier = PixelClassifier(backbone, channels=backbone.channels, num_classes=num_classes, dim=self.dim)
+        classifier = PixelClassifier(backbone, is_thing=is_thing, thing_weight=self.thing_weight, dim=self.dim)
         weights = self.trainer.fit(classifier, sources, work_dir=work_dir, seed=seed, report=report)
         classifier.load_state_dict(weights)
