@@ -25,7 +25,7 @@ from benchmark.problems import DataError, Problem
 
 WRAPPERS = ("model", "state_dict")
 FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")
-UNREADABLE = (SafetensorError, RuntimeError, EOFError, ValueError, LookupError, pickle.UnpicklingError)
+UNREADABLE = (SafetensorError, RuntimeError, OSError, EOFError, ValueError, LookupError, pickle.UnpicklingError)
 HARMLESS = {
     ("collections", "OrderedDict"),
     ("_codecs", "encode"),

@@ -24,7 +24,7 @@ Layout = Literal["authors", "transformers", "transformers_5", "own"]
 
 TABLE = Path(__file__).with_name("checkpoint_keys.csv")
 SIGNS: tuple[tuple[Layout, str], ...] = (
-    ("transformers_5", "model.pixel_level_module.encoder.swin."),
+    ("transformers_5", "model.pixel_level_module.encoder.swin.embeddings."),
     ("transformers", "model.pixel_level_module."),
     ("authors", "sem_seg_head."),
     ("own", "query_decoder."),
