@@ -39,7 +39,7 @@ class Suite:
     matrix: tuple[str, ...] = ()
     baselines: tuple[str, ...] = ()
     limit: int | None = None
-    options: tuple[str, ...] = ()
+    options: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

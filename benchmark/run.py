@@ -195,7 +195,7 @@ def make_plan(args: argparse.Namespace) -> Plan:
     if args.data_root is not None:
         found = planning.open_rows(rows, args.data_root, is_mini=data != "files")
     print(f"Loading {name}:{variant} ...", file=sys.stderr, flush=True)
-    options = (*suite.options, *args.cfg_options)
+    options = (*suite.options.get(f"{name}:{variant}", ()), *args.cfg_options)
     system = launch.harness().load_system(name, variant, options)
     if args.benchmarks is None:
         found = planning.answered(found, system)

@@ -3,7 +3,7 @@
 benchmarks: rows of the catalogue, in the order of the tables.
 matrix: label sets whose weights are also asked under the other tasks' sentences.
 baselines: trivial baselines that stand beside the system where the mini data are used.
-limit: samples a row; None for all. options: `key=value` settings of the system, as with --cfg-options.
+limit: samples a row; None for all. options: `system:variant` -> `key=value` settings, as with --cfg-options.
 """
 
 suites = {
@@ -42,6 +42,6 @@ suites = {
         "matrix": [],
         "baselines": ["most_frequent_class"],
         "limit": 8,
-        "options": ["trainer.iterations=20"],
+        "options": {"oneformer:mini": ["trainer.iterations=20", "warm_up.trainer.iterations=20"]},
     },
 }

@@ -145,6 +145,18 @@ def test_the_lists_name_suites_systems_and_rows(capsys: pytest.CaptureFixture[st
         assert f"  {name}" in output
 
 
+def test_settings_of_a_suite_come_before_those_of_the_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text("suite = {'benchmarks': ['coco_semantic_val2017'], 'options': {'oneformer:mini': ['a=1']}}\n")
+    heard: list[Sequence[str]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        load = fake_harness.load_system
+        patch.setattr(fake_harness, "load_system", lambda *given: heard.append(given[2]) or load(*given))
+        for system in ("oneformer:mini", "oneformer:swin_l_coco"):
+            call(capsys, "--dry-run", "--suite", mine, "--system", system, "--cfg-options", "b=2")
+    assert heard == [("a=1", "b=2"), ("b=2",)]
+
+
 def test_a_suite_may_be_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text("suite = {'benchmarks': ['coco_semantic_val2017'], 'limit': 2}\n")
