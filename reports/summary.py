@@ -127,7 +127,9 @@ def per_class_table(record: Record) -> Table:
         title=f"{record.display_name}: scores per class in percent, {record.model}",
         columns=("Class", *metrics),
         rows=rows,
-        note=f"{hidden} classes occur neither in the truth nor in the predictions." if hidden else "",
+        note=f"Left out, because neither truth nor predictions hold them: {hidden} of {len(record.per_class)} classes."
+        if hidden
+        else "",
     )
 
 
