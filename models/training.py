@@ -17,7 +17,6 @@ from mmengine.hooks import EMAHook, Hook
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner import Runner
-from mmengine.runner.checkpoint import _load_checkpoint as load_checkpoint_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -110,7 +109,7 @@ class Trainer:
             resume=resume_file.is_file(),
             launcher="pytorch" if is_distributed() else "none",
             randomness={"seed": seed},
-            log_level="WARNING",
+            log_level="ERROR",
             experiment_name=f"seed-{seed}",
             cfg={"model_wrapper_cfg": _wrapper()},
         )
@@ -167,8 +166,8 @@ def _without_kind(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
-    """The model's tensors of a resume point. MMEngine's EMAHook stores the moving average under `state_dict`."""
-    return dict(load_checkpoint_file(str(path), map_location="cpu")["state_dict"])
+    """The model's tensors of a resume point, a pickle of our own making. MMEngine's EMAHook stores the moving average under `state_dict`."""
+    return dict(torch.load(path, map_location="cpu", weights_only=False)["state_dict"])
 
 
 def _wrapper() -> dict[str, Any]:

@@ -40,7 +40,7 @@ class StopOnNonFiniteLoss(Hook):
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Raise FloatingPointError; the checkpoint of the last good iterations stays."""
-        broken = [name for name, value in (outputs or {}).items() if not math.isfinite(float(value))]
+        broken = [name for name, value in (outputs or {}).items() if not math.isfinite(value.item())]
         if broken:
             raise FloatingPointError(
                 f"{', '.join(broken)} not finite at iteration {runner.iter + 1}, samples {data_batch['sample_ids']}; "
@@ -100,7 +100,7 @@ class ScalarLog(Hook):
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Add this iteration's losses; write their means at the interval."""
         for name, value in (outputs or {}).items():
-            self._sums[name] = self._sums.get(name, 0.0) + float(value)
+            self._sums[name] = self._sums.get(name, 0.0) + value.item()
         self._count += 1
         done = runner.iter + 1
         if done % self._interval and done != runner.max_iters:
