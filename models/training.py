@@ -6,6 +6,7 @@ final weights. Killed at any moment, it continues from its last resume point to 
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +111,7 @@ class Trainer:
             launcher="pytorch" if is_distributed() else "none",
             randomness={"seed": seed},
             log_level="ERROR",
-            experiment_name=f"seed-{seed}",
+            experiment_name=uuid.uuid4().hex,
             cfg={"model_wrapper_cfg": _wrapper()},
         )
         runner.train()
