@@ -257,7 +257,10 @@ def make_instances(
     object_id: NDArray[np.int64] | None = None,
     is_crowd: NDArray[np.bool_] | None = None,
 ) -> Instances:
-    """Instances with defaults: zero boxes and areas, score 1, object_id 1..N, nothing crowd."""
+    """Instances with defaults: zero boxes and areas, score 1, object_id 1..N, nothing crowd.
+
+    class_index, area, score, object_id, is_crowd: [N]. boxes: [N, 4]. dtypes as in `Instances`.
+    """
     num = len(class_index)
     return Instances(
         masks=None if masks is None else tuple(masks),

@@ -77,15 +77,18 @@ load_weights = load_weights
 # Schedules, as rows of MMEngine parameter schedulers.
 
 
-def poly(iterations):
+def poly(iterations: int) -> list:
+    """Down to zero over the run, power 0.9."""
     return [dict(kind=PolyLR, power=0.9, eta_min=0.0, begin=0, end=iterations, by_epoch=False)]
 
 
-def steps(*milestones):
+def steps(*milestones: int) -> list:
+    """A tenth after each milestone."""
     return [dict(kind=MultiStepLR, milestones=list(milestones), gamma=0.1, by_epoch=False)]
 
 
-def warm_cosine(iterations, warm_up):
+def warm_cosine(iterations: int, warm_up: int) -> list:
+    """Linear up, then half a cosine down to a fiftieth."""
     return [
         dict(kind=LinearLR, start_factor=0.02, begin=0, end=warm_up, by_epoch=False),
         dict(kind=CosineAnnealingLR, eta_min_ratio=0.02, begin=warm_up, end=iterations, by_epoch=False),
@@ -95,14 +98,15 @@ def warm_cosine(iterations, warm_up):
 # Label sets: which rows they train on, how their answers are read off, at what size, with what augmentation.
 
 
-def scale_and_crop(base, crop, *padding):
+def scale_and_crop(base: int, crop: tuple, *padding: dict) -> dict:
     """Short side 0.5 to 2 times `base`, a crop, colours, a mirror image."""
     choices = [int(0.1 * x * base) for x in range(5, 21)]
     chain = [dict(type=ResizeShortSide, choices=choices, long_cap=4 * base), dict(type=RandomCrop, size=crop)]
     return dict(type=Chain, steps=(*chain, dict(type=ColourJitter), dict(type=HorizontalFlip), *padding))
 
 
-def ade20k(base):
+def ade20k(base: int) -> dict:
+    """ADE20K at a crop and test size of `base`."""
     pad = dict(type=Pad, size=(base, base))
     return dict(
         label_set="ade20k",
@@ -128,7 +132,8 @@ cityscapes = dict(
 )
 
 
-def coco(iterations, *milestones):
+def coco(iterations: int, *milestones: int) -> dict:
+    """COCO with large-scale jitter."""
     jitter = (dict(type=HorizontalFlip), dict(type=LargeScaleJitter, size=(1024, 1024)))
     return dict(
         label_set="coco_panoptic",
@@ -154,7 +159,8 @@ convnext_l = (dict(type=ConvNeXt), large)
 convnext_xl = (dict(type=ConvNeXt, widths=xlarge), xlarge)
 
 
-def dinat_l(kernel, *dilations):
+def dinat_l(kernel: int, *dilations: tuple) -> tuple:
+    """DiNAT-L; its dilations follow the size it is trained at."""
     return dict(type=DiNAT, kernel=kernel, dilations=dilations), large
 
 
@@ -166,7 +172,7 @@ dinat_1280 = dinat_l(
 dinat_k7 = dinat_l(7, (1, 18, 1), (1, 5, 1, 9), (1, 2, 1, 3, 1, 4, 1, 2, 1, 3, 1, 4, 1, 2, 1, 3, 1, 4), one_two)
 
 
-def variant(data, encoder, num_queries=250, **trainer):
+def variant(data: dict, encoder: tuple, num_queries: int = 250, **trainer: object) -> dict:
     """A row of the model zoo. trainer: further differences of the trainer."""
     backbone, channels = encoder
     texts = dict(num_texts=num_queries - num_context)
@@ -188,7 +194,7 @@ def variant(data, encoder, num_queries=250, **trainer):
     )
 
 
-def averaged(row, base, sides, long_cap):
+def averaged(row: dict, sides: list, long_cap: int) -> dict:
     """The same weights with test-time augmentation of semantic answers."""
     tta = dict(type=ScalesAndFlips, short_sides=sides, long_cap=long_cap)
     return dict(row, model=dict(row["model"], tta=tta))
@@ -210,7 +216,8 @@ mini_augmentation = dict(
 mini_words = dict(type=WordTokenizer, words=dict(type=known_words), length=8)
 
 
-def mini_training(label_set, row, num_classes, iterations, **source):
+def mini_training(label_set: str, row: str, num_classes: int, iterations: int, **source: str) -> dict:
+    """One label set of `mini`."""
     return dict(
         label_set=label_set,
         rows={row: 1.0},
@@ -302,7 +309,7 @@ variants = dict(
     r50_ade20k=variant(ade20k(512), r50, 150),
     swin_t_ade20k=variant(ade20k(512), swin_t, 150),
     swin_l_ade20k_640=swin_l_ade20k_640,
-    swin_l_ade20k_640_ms=averaged(swin_l_ade20k_640, 640, [320, 480, 640, 800, 960, 1120], 4480),
+    swin_l_ade20k_640_ms=averaged(swin_l_ade20k_640, [320, 480, 640, 800, 960, 1120], 4480),
     swin_l_ade20k_896=variant(ade20k(896), swin_l),
     swin_l_ade20k_1280=variant(ade20k(1280), swin_l),
     convnext_l_ade20k=variant(ade20k(640), convnext_l, **decayed),
@@ -315,7 +322,7 @@ variants = dict(
     r50_cityscapes=variant(cityscapes, r50_sync, 150),
     swin_t_cityscapes=variant(cityscapes, swin_t, 150),
     swin_l_cityscapes=swin_l_cityscapes,
-    swin_l_cityscapes_ms=averaged(swin_l_cityscapes, 1024, [512, 768, 1024, 1280, 1536, 1792], 4096),
+    swin_l_cityscapes_ms=averaged(swin_l_cityscapes, [512, 768, 1024, 1280, 1536, 1792], 4096),
     convnext_l_cityscapes=variant(cityscapes, convnext_l, **decayed),
     convnext_xl_cityscapes=variant(cityscapes, convnext_xl, **decayed),
     dinat_l_cityscapes=variant(cityscapes, dinat_k7, **fp32),

@@ -167,7 +167,7 @@ def _without_kind(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
-    """The model's tensors of a resume point, a pickle of our own making. MMEngine's EMAHook stores the moving average under `state_dict`."""
+    """The model's tensors of a resume point (a pickle of our own making); the moving average where there is one."""
     return dict(torch.load(path, map_location="cpu", weights_only=False)["state_dict"])
 
 

@@ -1,4 +1,7 @@
-"""MMEngine hooks of a training run: seeding by iteration, resume points, logs, a stop at non-finite losses."""
+"""MMEngine hooks of a training run: seeding by iteration, resume points, logs, a stop at non-finite losses.
+
+MMEngine's own checkpoint and logger hooks are not used: they replace files in place and keep their own random state.
+"""
 
 from __future__ import annotations
 

@@ -66,7 +66,10 @@ class PixelClassifier(BaseModel):
     def forward(
         self, inputs: Sequence[Tensor], targets: Sequence[Tensor], sample_ids: Sequence[str] = (), mode: str = "loss"
     ) -> dict[str, Tensor]:
-        """{"loss_pixel": weighted mean cross entropy over labelled pixels}."""
+        """{"loss_pixel": weighted mean cross entropy over labelled pixels}.
+
+        inputs: uint8 [3, H, W] RGB, all of one size. targets: int64 [H/4, W/4] class indices, `UNLABELLED` for none.
+        """
         images = (torch.stack(list(inputs)).float() - 127.5) / 58.0
         maps = self.backbone(images.contiguous(memory_format=torch.channels_last))
         size = maps[0].shape[-2:]
