@@ -92,7 +92,7 @@ def _tables(run: Run) -> list[Table]:
 def _plots(run: Run) -> dict[str, str]:
     mark = " (@mini)" if run.is_mini else ""
     drawn = {
-        f"training_{name}": plots.training_plot(curves, f"training_{name}", f"Training curves on {name}{mark}")
+        f"training_{name}": plots.training_plot(curves, _id(f"training_{name}"), f"Training curves on {name}{mark}")
         for name, curves in run.curves.items()
         if len(curves.get("step", ())) > 1
     }
@@ -100,8 +100,8 @@ def _plots(run: Run) -> dict[str, str]:
         metric = summary.class_metric(record)
         if any(not math.isnan(row.get(metric, math.nan)) for row in record.per_class.values()):
             name = f"per_class_{record.display_name}"
-            title = f"{record.display_name}: {metric} per class in percent"
-            drawn[name] = plots.per_class_plot(record, re.sub(r"\W+", "_", name), title)
+            title = f"{record.display_name}: {metric} per class in percent{summary.of_samples(record)}"
+            drawn[name] = plots.per_class_plot(record, _id(name), title)
     if run.matrix:
         title = f"Task-prompt matrix{mark}: score by task sentence asked and metric"
         drawn["task_prompt_matrix"] = plots.matrix_plot(run.matrix, "task_prompt_matrix", title)
@@ -124,6 +124,11 @@ def _draw_panels(run: Run, places: Places) -> tuple[Mapping[str, Sequence[Panel]
         except BenchmarkError as error:
             reasons[str(error).splitlines()[0]] = None
     return drawn, asked, " ".join(reasons)
+
+
+def _id(name: str) -> str:
+    """A name that identifiers of an SVG may start with."""
+    return re.sub(r"\W+", "_", name)
 
 
 def _write_panel(path: Path, panel: Panel) -> None:

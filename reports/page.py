@@ -85,7 +85,7 @@ def _context(report: Report, numbers: Sequence[PublishedNumber]) -> dict[str, An
         "tasks": [task for task in TASKS if any(record.task == task for record in run.records)],
         "task_of": {record.display_name: record.task for record in run.records},
         "per_class": [n for n in benchmark_names(run.records) if f"per_class_{n}" in report.tables],
-        "label_sets": sorted(run.curves, key=lambda name: (name != "coco_panoptic", name)),
+        "label_sets": sorted(run.curves, key=lambda name: (not name.startswith("coco_panoptic"), name)),
         "environment": _environment(run),
         "versions": sorted(first.versions.items()),
         "command": _command(run),

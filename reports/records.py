@@ -86,7 +86,7 @@ class MatrixCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Everything one run directory says. curves: label set -> columns of its scalars, float lists of equal length."""
+    """Everything one run directory says. curves: training -> columns of its scalars, equally long."""
 
     folder: Path
     records: tuple[Record, ...]
@@ -126,7 +126,7 @@ def load_run(folder: Path) -> Run:
         records=records,
         baselines=baselines,
         matrix=_matrix(folder / "matrix" / "matrix.json", problems),
-        curves={path.parent.name: _curves(path, problems) for path in sorted(folder.glob("train/*/scalars.json"))},
+        curves=_all_curves(folder / "train", problems),
         plan=_optional_json(folder / "plan.json", problems),
         environment=_optional_json(folder / "environment.json", problems),
     )
@@ -190,6 +190,13 @@ def _matrix(path: Path, problems: list[Problem]) -> tuple[MatrixCell, ...]:
         )
         for cell in content.get("cells", ())
     )
+
+
+def _all_curves(folder: Path, problems: list[Problem]) -> Mapping[str, Mapping[str, Sequence[float]]]:
+    """Curves of every training, and of the stages before it that lie one folder deeper, as `label set: stage`."""
+    paths = sorted([*folder.glob("*/scalars.json"), *folder.glob("*/*/scalars.json")])
+    names = [": ".join(path.parent.relative_to(folder).parts) for path in paths]
+    return {name: _curves(path, problems) for name, path in zip(names, paths, strict=True)}
 
 
 def _curves(path: Path, problems: list[Problem]) -> Mapping[str, Sequence[float]]:

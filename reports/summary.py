@@ -7,7 +7,7 @@ were measured on the real benchmark. A record with missing samples shows its cov
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from benchmark import catalog
@@ -96,7 +96,7 @@ def scores_table(records: Sequence[Record], task: str) -> Table:
     models = _unique(record.model for record in records)
     rows = []
     for record in in_order(records):
-        cells = [_score_cell(record, metric) for metric in metrics]
+        cells = [_score_cell(record, metric) if record.is_complete else None for metric in metrics]
         model = (record.model,) if len(models) > 1 else ()
         rows.append((record.display_name, *model, *cells, coverage(record)))
     of_one = f" of {models[0]}" if len(models) == 1 else ""
@@ -124,7 +124,7 @@ def per_class_table(record: Record) -> Table:
     )
     return Table(
         name=f"per_class_{record.display_name}",
-        title=f"{record.display_name}: scores per class in percent, {record.model}",
+        title=f"{record.display_name}: scores per class in percent, {record.model}{of_samples(record)}",
         columns=("Class", *metrics),
         rows=rows,
         note=f"Left out, because neither truth nor predictions hold them: {hidden} of {len(record.per_class)} classes."
@@ -235,7 +235,7 @@ def provenance_table(records: Sequence[Record]) -> Table:
                 _short(record.config_hash),
                 record.seed,
                 record.device or None,
-                _duration(sum(record.seconds.values())) if record.seconds else None,
+                _duration(record.seconds),
             )
         )
     return Table(
@@ -254,6 +254,11 @@ def main_cell(record: Record | None) -> Cell:
 def coverage(record: Record) -> str:
     """`200/200`: scored of expected samples."""
     return f"{record.num_scored:,}/{record.num_expected:,}"
+
+
+def of_samples(record: Record) -> str:
+    """What to add to the title of numbers that do not come from all samples."""
+    return "" if record.is_complete else f", only {coverage(record)} samples"
 
 
 def benchmark_names(records: Sequence[Record]) -> tuple[str, ...]:
@@ -319,7 +324,11 @@ def _short(digest: str | None) -> str | None:
     return digest[:12] if digest else None
 
 
-def _duration(seconds: float) -> str:
+def _duration(stages: Mapping[str, float]) -> str | None:
+    """Seconds of a whole job; None where it was not measured."""
+    if not stages:
+        return None
+    seconds = stages.get("total", sum(stages.values()))
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
 
 

@@ -81,6 +81,10 @@ def test_incomplete_coverage_replaces_the_number(tmp_path: Path) -> None:
     text = to_markdown(headline_table([run], NUMBERS))
     assert "199/200 scored" in text
     assert "61.2" not in text
+    text = to_markdown(scores_table(run.records, "panoptic"))
+    assert "199/200" in text
+    assert "57.0" not in text
+    assert per_class_table(run.records[0]).title.endswith("only 199/200 samples")
 
 
 @pytest.mark.parametrize(
@@ -167,3 +171,14 @@ def test_scalars_cut_by_a_kill_still_load(tmp_path: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8") + '{"step": 420, "lo', encoding="utf-8")
     curves = load_run(folder).curves["ade20k"]
     assert len(curves["step"]) == len(curves["loss_dice"]) == 40
+
+
+def test_curves_of_a_stage_before_the_training_are_named_after_both(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    stage = folder / "train" / "ade20k" / "warm_up" / "scalars.json"
+    stage.parent.mkdir()
+    stage.write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.0, "lr": 0.1}\n', encoding="utf-8")
+    curves = load_run(folder).curves
+    assert list(curves) == ["ade20k", "ade20k: warm_up", "coco_panoptic"]
+    assert curves["ade20k: warm_up"]["loss"] == [2.0, 1.0]
+    assert math.isnan(curves["ade20k: warm_up"]["lr"][0])
