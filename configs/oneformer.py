@@ -26,6 +26,7 @@ from models.convnext import ConvNeXt
 from models.dinat import DiNAT
 from models.losses import PointSampling, SetCriterion
 from models.pixel_decoder import PixelDecoder
+from models.pixel_supervision import PixelSupervision
 from models.postprocess import AnswerRules
 from models.precision import Bfloat16Encoder
 from models.query_decoder import QueryDecoder, QueryInitialiser
@@ -221,7 +222,7 @@ def mini_training(label_set: str, row: str, num_classes: int, iterations: int, *
     return dict(
         label_set=label_set,
         rows={row: 1.0},
-        model=dict(query_decoder=dict(num_classes=num_classes)),
+        model=dict(query_decoder=dict(num_classes=num_classes), pixel_supervision=dict(num_classes=num_classes)),
         trainer=dict(iterations=iterations, schedule=warm_cosine(iterations, iterations // 20)),
         **source,
     )
@@ -237,17 +238,19 @@ mini = dict(
             in_channels=mini_widths,
             dim=mini_dim,
             mask_dim=mini_dim,
-            num_layers=2,
+            num_heads=4,
+            num_layers=1,
             hidden_dim=2 * mini_dim,
             dropout=0.0,
         ),
         task_encoder=dict(length=8, dim=mini_dim),
         query_decoder=dict(
-            initialiser=dict(dim=mini_dim, mask_dim=mini_dim, hidden_dim=2 * mini_dim, dropout=0.0),
+            initialiser=dict(dim=mini_dim, mask_dim=mini_dim, num_heads=4, hidden_dim=2 * mini_dim, dropout=0.0),
             num_queries=mini_queries,
             dim=mini_dim,
             mask_dim=mini_dim,
-            num_layers=4,
+            num_heads=4,
+            num_layers=3,
             hidden_dim=4 * mini_dim,
         ),
         tokenizer=mini_words,
@@ -256,13 +259,14 @@ mini = dict(
             dim=mini_dim,
             num_context=mini_context,
         ),
-        criterion=dict(sampling=dict(type=PointSampling, num_points=512)),
+        criterion=dict(sampling=dict(type=PointSampling, num_points=256)),
+        pixel_supervision=dict(type=PixelSupervision, dim=mini_dim, mask_dim=mini_dim, weight=8.0, thing_weight=4.0),
         rules=dict(object_mask_threshold=0.5),
     ),
     trainer=dict(
         batch_size=8,
-        learning_rate=5e-4,
-        backbone_factor=1.0,
+        learning_rate=1.5e-3,
+        backbone_factor=0.3,
         autocast=None,
         clip_norm=1.0,
         ema_momentum=0.01,

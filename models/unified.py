@@ -21,6 +21,7 @@ from benchmark.contract import Annotation, LabelMap, Prediction, Sample, Task
 from models.augmentation import resize_image, short_side_size
 from models.losses import SetCriterion
 from models.pixel_decoder import PixelDecoder, PixelFeatures
+from models.pixel_supervision import PixelSupervision
 from models.postprocess import AnswerRules, answer, label_map, semantic_scores, to_original_size
 from models.query_decoder import QueryDecoder, QueryPredictions
 from models.targets import Target
@@ -57,8 +58,8 @@ class TestSize:
 class UniversalSegmenter(BaseModel):
     """OneFormer. Components arrive finished.
 
-    class_names, is_thing: K each. text_mapper and criterion: for training only. test_size: None leaves images as they
-    are. tta: for semantic answers, or None. stride: images are padded to a multiple of it.
+    class_names, is_thing: K each. text_mapper, criterion, pixel_supervision: for training only. test_size: None leaves
+    images as they are. tta: for semantic answers, or None. stride: images are padded to a multiple of it.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class UniversalSegmenter(BaseModel):
         is_thing: Sequence[bool],
         text_mapper: TextMapper | None = None,
         criterion: SetCriterion | None = None,
+        pixel_supervision: PixelSupervision | None = None,
         rules: AnswerRules | None = None,
         test_size: TestSize | None = None,
         tta: ScalesAndFlips | None = None,
@@ -86,7 +88,7 @@ class UniversalSegmenter(BaseModel):
             )
         self.backbone, self.pixel_decoder = backbone, pixel_decoder
         self.task_encoder, self.query_decoder = task_encoder, query_decoder
-        self.text_mapper, self.criterion = text_mapper, criterion
+        self.text_mapper, self.criterion, self.pixel_supervision = text_mapper, criterion, pixel_supervision
         self.tokenizer, self.stride, self.test_size, self.tta = tokenizer, stride, test_size, tta
         self.class_names, self.is_thing = tuple(class_names), tuple(is_thing)
         self.rules = rules or AnswerRules()
@@ -150,13 +152,17 @@ class UniversalSegmenter(BaseModel):
         """Weighted loss terms of a training batch."""
         if self.criterion is None:
             raise ValueError("the model was built without a criterion")
-        predictions = self.segment(images, [TASK_SENTENCES[target.task] for target in targets])
+        features = self.encode(self.batch(images))
+        predictions = self.decode(features, self.ask([TASK_SENTENCES[target.task] for target in targets]))
         height, width = self.padded_size([(image.shape[1], image.shape[2]) for image in images])
         padded = [target.to(self.pixel_mean.device).padded(height, width) for target in targets]
         text_queries = None
         if self.text_mapper is not None:
             text_queries = self.text_mapper(torch.stack([target.text_ids for target in padded]))
-        return self.criterion(predictions, text_queries, padded)
+        losses: dict[str, Tensor] = self.criterion(predictions, text_queries, padded)
+        if self.pixel_supervision is not None:
+            losses |= self.pixel_supervision(features, padded, self.is_thing)
+        return losses
 
     def answer(self, requests: Sequence[Request]) -> list[Prediction]:
         """Predictions at the original sizes."""

@@ -37,7 +37,7 @@ from benchmark.problems import DataError, Problem
 from benchmark.progress import Progress
 
 STAMP = "minidata.json"
-SIZES: Mapping[str, int] = MappingProxyType({"train": 1200, "val": 200, "heldout": 100})
+SIZES: Mapping[str, int] = MappingProxyType({"train": 3000, "val": 200, "heldout": 100})
 """Number of scenes of each split."""
 IMAGE_SIZE = (128, 128)
 CHUNK = 25
