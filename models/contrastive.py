@@ -7,11 +7,10 @@ from every process. Shapes: B batch, N queries, D width.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
-import torch.distributed.nn.functional as differentiable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -67,11 +66,25 @@ class QueryClassification(nn.Module):
         return {"loss_query_class": self.weight * F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), weights)}
 
 
+class _Gather(torch.autograd.Function):
+    """`torch.distributed` gathers without gradients, so the way back is written out: sum over processes, own rows."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor) -> Tensor:
+        parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, x.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].contiguous().clone()
+        dist.all_reduce(total)
+        return total.chunk(dist.get_world_size())[dist.get_rank()]
+
+
 def gather(x: Tensor) -> Tensor:
     """The rows of all processes in the order of their ranks; gradients flow back to the process that owns the row."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return x
-    return torch.cat(differentiable.all_gather(x.contiguous()))
+    return _Gather.apply(x) if dist.is_available() and dist.is_initialized() else x
 
 
 def _rank() -> int:

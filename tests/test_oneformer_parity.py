@@ -12,8 +12,16 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from plain_neighbourhoods import stand_in
 from torch import Tensor, nn
-from transformers import ConvNextConfig, OneFormerConfig, OneFormerForUniversalSegmentation, ResNetConfig, SwinConfig
+from transformers import (
+    ConvNextConfig,
+    DinatConfig,
+    OneFormerConfig,
+    OneFormerForUniversalSegmentation,
+    ResNetConfig,
+    SwinConfig,
+)
 
 from benchmark.contract import Task
 from models.backbones import ResNet
@@ -21,6 +29,7 @@ from models.checkpoint_layouts import detect
 from models.checkpoints import convert
 from models.contrastive import QueryTextContrast
 from models.convnext import ConvNeXt
+from models.dinat import DiNAT
 from models.losses import PointSampling, SetCriterion
 from models.pixel_decoder import PixelDecoder
 from models.query_decoder import QueryDecoder, QueryInitialiser, QueryPredictions
@@ -36,7 +45,6 @@ pytestmark = pytest.mark.parity
 TOLERANCE = 1e-4
 STAGES = ["stage1", "stage2", "stage3", "stage4"]
 RESNET_50 = (256, 512, 1024, 2048)
-TERMS = {"loss_cross_entropy": "loss_ce", "loss_mask": "loss_mask", "loss_dice": "loss_dice"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +247,22 @@ def task_ids(tasks: list[Task]) -> Tensor:
     return torch.stack([torch.from_numpy(tokenizer(TASK_SENTENCES[task])) for task in tasks])
 
 
+def dinat() -> tuple[object, nn.Module]:
+    dilations = ((1, 3), (1, 2), (2, 1), (1, 1))
+    config = DinatConfig(
+        embed_dim=16,
+        depths=[len(level) for level in dilations],
+        num_heads=[1, 2, 2, 4],
+        kernel_size=3,
+        dilations=dilations,
+        mlp_ratio=2.0,
+        drop_path_rate=0.0,
+        layer_scale_init_value=0.0,
+        out_features=STAGES,
+    )
+    return config, DiNAT(dilations=dilations, width=16, num_heads=(1, 2, 2, 4), kernel=3, drop_path=0.0)
+
+
 def run_port(port: nn.Module, images: Tensor, tasks: list[Task], **training: object) -> object:
     return port(pixel_values=normalised(images), task_inputs=task_ids(tasks), output_auxiliary_logits=True, **training)
 
@@ -270,6 +294,11 @@ def test_inference_gives_the_ports_logits(name: str, size: tuple[int, int]) -> N
 def test_training_gives_the_ports_logits_and_losses(name: str) -> None:
     encoder = resnet_trained if name == "resnet_50" else ENCODERS[name]
     assert_equal_training(*build_pair(encoder, Sizes(), is_training=True), Sizes(), (96, 128))
+
+
+def test_dinat_over_plain_neighbourhoods_gives_the_ports_logits_and_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch)
+    assert_equal_training(*build_pair(dinat, Sizes(), is_training=True), Sizes(), (64, 96))
 
 
 def test_swin_tiny_at_the_published_width_gives_the_ports_logits_and_losses() -> None:
