@@ -90,7 +90,7 @@ Annotation = Instances | LabelMap | Panoptic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """What a model is asked. task: kind of answer wanted. sentence: task sentence or expression. labels: class names."""
+    """What a model is asked. task: kind of answer. sentence: task sentence or expression. labels: class names."""
 
     task: Task
     sentence: str | None = None
@@ -189,7 +189,7 @@ class AnnotatedImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnotatedSource:
-    """One training data set. size: samples. load: index -> (sample id, RGB uint8 [H, W, 3], truth). weight: its share."""
+    """One training data set. size: samples. load: index -> (id, RGB uint8 [H, W, 3], truth). weight: its share."""
 
     size: int
     load: Callable[[int], tuple[str, NDArray[np.uint8], Panoptic]]
@@ -225,7 +225,7 @@ Pooled = Callable[[NDArray[np.int64] | None], Scores]
 
 
 class Metric(Protocol):
-    """measure one sample, summarise many. Neither order nor sharding of the statistics may change a bit of the scores."""
+    """measure one sample, summarise many. Neither order nor sharding of statistics may change a bit of the scores."""
 
     def measure(self, sample: Sample, prediction: Prediction) -> Stats:
         """Statistics of one prediction against `sample.truth`."""

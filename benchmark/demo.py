@@ -133,7 +133,9 @@ def _unpack(archive: Path, folder: Path) -> Manifest:
     """Unpack the examples; raises DataError when they are missing, damaged or made for other mini data."""
     try:
         with tarfile.open(archive) as source:
-            source.extractall(folder, filter="data")
+            if hasattr(tarfile, "data_filter"):  # Python 3.11.4 and later
+                source.extraction_filter = tarfile.data_filter
+            source.extractall(folder)
         content: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, tarfile.TarError) as error:
         problem = Problem(place=str(archive), message=f"no readable archive ({error})", remedy="Restore it with git.")
@@ -221,9 +223,9 @@ def _plan(manifest: Manifest, data_root: Path) -> dict[str, Any]:
 
 
 def _start_reports(directory: Path, data_root: Path) -> int:
-    """Build the report and print the table, by name: this folder imports none of the folders above it."""
+    """Print the table and build the report, by name: this folder imports none of the folders above it."""
     run_directory = str(directory.resolve())
-    for arguments in (["build", run_directory, "--data-root", str(data_root.resolve())], ["table", run_directory]):
+    for arguments in (["table", run_directory], ["build", run_directory, "--data-root", str(data_root.resolve())]):
         code = subprocess.run([sys.executable, "-m", "reports", *arguments], cwd=ROOT, check=False).returncode
         if code:
             return code

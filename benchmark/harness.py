@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -28,7 +27,8 @@ from torch import nn
 
 from benchmark import catalog, labels
 from benchmark.contract import AnnotatedSource, Panoptic, Prediction, Sample, SampleSet
-from benchmark.problems import DataError, Problem, UsageError
+from benchmark.formats.image_files import read_rgb
+from benchmark.problems import UsageError
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 FINAL_WEIGHTS = "final.safetensors"
@@ -219,17 +219,9 @@ def _loader(samples: SampleSet) -> Callable[[int], tuple[str, NDArray[np.uint8],
         truth = sample.truth.frames[0] if sample.truth else None
         if not isinstance(truth, Panoptic):
             raise TypeError(f"{sample.sample_id}: joint training needs panoptic annotation")
-        return sample.sample_id, read_image(sample.frames[0]), truth
+        return sample.sample_id, read_rgb(sample.frames[0]), truth
 
     return load
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """uint8 [H, W, 3] RGB. Raises DataError when the file is not a readable image."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-    if image is None:
-        raise DataError([Problem(place=str(path), message="not a readable image", remedy="Restore the file")])
-    return np.asarray(image, np.uint8)
 
 
 def load_matching(model: nn.Module, weights: Mapping[str, torch.Tensor]) -> tuple[str, ...]:
@@ -252,7 +244,7 @@ def load_predictor(training: Training, checkpoint: Path) -> Callable[[Sample], P
 
     def predict(sample: Sample) -> Prediction:
         with torch.inference_mode():
-            return model.predict(read_image(sample.frames[0]), sample)
+            return model.predict(read_rgb(sample.frames[0]), sample)
 
     return predict
 

@@ -214,10 +214,10 @@ def headline(content: dict[str, Any]) -> str:
 
 
 def report(plan: Plan) -> int:
-    """Write the report of a run and print the table; returns the exit code of the command that failed, or 0."""
+    """Print the table, write the report and name its page; returns the exit code of the command that failed, or 0."""
     folder = str(plan.run_directory.resolve())
     data_root = str(Path(plan.data_root or "").resolve())
-    return _start(["build", folder, "--data-root", data_root]) or _start(["table", folder])
+    return _start(["table", folder]) or _start(["build", folder, "--data-root", data_root])
 
 
 def check(plan: Plan, baseline: Path) -> int:

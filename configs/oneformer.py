@@ -303,8 +303,8 @@ mini = dict(
 )
 
 # The authors switch mixed precision off for DiNAT and for the large COCO encoders.
-fp32 = dict(autocast=None)
-decayed = dict(decay_backbone_norms=True)
+fp32: dict = dict(autocast=None)
+decayed: dict = dict(decay_backbone_norms=True)
 swin_l_ade20k_640 = variant(ade20k(640), swin_l)
 swin_l_cityscapes = variant(cityscapes, swin_l)
 

@@ -59,7 +59,8 @@ class ResizeShortSide:
     long_cap: int
 
     def __call__(self, image: U8, segment_id: Ids, rng: np.random.Generator) -> tuple[U8, Ids]:
-        size = short_side_size(*image.shape[:2], int(rng.choice(self.choices)), self.long_cap)
+        short = int(rng.choice(np.asarray(self.choices)))
+        size = short_side_size(image.shape[0], image.shape[1], short, self.long_cap)
         return resize_image(image, size), resize_ids(segment_id, size)
 
 
@@ -138,7 +139,7 @@ class ColourJitter:
         change_saturation, change_hue = rng.random(2) < 0.5
         if not (change_saturation or change_hue):
             return image
-        hsv = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2HSV)
+        hsv = np.asarray(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2HSV), np.uint8)
         if change_saturation:
             hsv[..., 1] = self._linear(hsv[..., 1], rng.uniform(*self.saturation), 0.0)
         if change_hue:

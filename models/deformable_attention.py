@@ -47,9 +47,11 @@ def deformable_attention(
 
     shapes = torch.tensor(list(spatial_shapes), device=value.device)
     starts = torch.cat((shapes.new_zeros(1), shapes.prod(1).cumsum(0)[:-1]))
-    return MultiScaleDeformableAttnFunction.apply(
-        value.contiguous(), shapes, starts, sampling_locations.contiguous(), attention_weights.contiguous(), 64
-    )
+    # The operator has no bfloat16 kernel, and half precision would move the sampling places.
+    inputs = (x.float().contiguous() for x in (value, sampling_locations, attention_weights))
+    values, locations, weights = inputs
+    mixed = MultiScaleDeformableAttnFunction.apply(values, shapes, starts, locations, weights, 64)
+    return mixed.to(value.dtype)
 
 
 class MultiScaleDeformableAttention(nn.Module):

@@ -79,7 +79,7 @@ def test_the_demo_writes_a_run_directory_that_scores_like_the_score_command(
     data_root = Path(json.loads((directory / "plan.json").read_text())["data_root"])
     unpacked = tmp_path / "unpacked"
     with tarfile.open(demo.EXAMPLES) as archive:
-        archive.extractall(unpacked, filter="data")
+        archive.extractall(unpacked)
     for row in catalog.BENCHMARKS.values():
         found = record.read(directory / row.name)
         baseline = record.read(directory / "baselines" / demo.BASELINE / row.name)
