@@ -261,7 +261,7 @@ mini = dict(
         ),
         criterion=dict(sampling=dict(type=PointSampling, num_points=256)),
         pixel_supervision=dict(type=PixelSupervision, dim=mini_dim, mask_dim=mini_dim, weight=8.0, thing_weight=4.0),
-        rules=dict(object_mask_threshold=0.5),
+        rules=dict(object_mask_threshold=0.6, overlap_threshold=0.7),
     ),
     trainer=dict(
         batch_size=8,
@@ -283,11 +283,11 @@ mini = dict(
         type=EncoderWarmUp,
         trainer=dict(
             type=Trainer,
-            iterations=1500,
+            iterations=2000,
             batch_size=16,
             learning_rate=2e-3,
             backbone_factor=1.0,
-            schedule=warm_cosine(1500, 20),
+            schedule=warm_cosine(2000, 20),
             autocast="bfloat16",
             workers=0,
             save_interval=250,
@@ -296,9 +296,9 @@ mini = dict(
         ),
     ),
     trainings=[
-        mini_training("coco_panoptic", "coco_panoptic_train2017", 133, 1200),
-        mini_training("ade20k", "ade20k_panoptic_train", 150, 300, start_from="coco_panoptic"),
-        mini_training("cityscapes", "cityscapes_panoptic_train", 19, 300, start_from="coco_panoptic"),
+        mini_training("coco_panoptic", "coco_panoptic_train2017", 133, 2000),
+        mini_training("ade20k", "ade20k_panoptic_train", 150, 350, start_from="coco_panoptic"),
+        mini_training("cityscapes", "cityscapes_panoptic_train", 19, 350, start_from="coco_panoptic"),
     ],
 )
 
