@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,9 @@ from benchmark.problems import UsageError
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 FINAL_WEIGHTS = "final.safetensors"
+BYTES_PER_PIXEL = 3 + 4
+MEMORY_FOR_SAMPLES = 512 * 2**20
+"""Training sets whose decoded images and ids fit into this many bytes are decoded once."""
 
 Report = Callable[[int, int, float], None]
 """Called with (iterations done, iterations in all, mean total loss since the last call)."""
@@ -221,7 +225,9 @@ def _loader(samples: SampleSet) -> Callable[[int], tuple[str, NDArray[np.uint8],
             raise TypeError(f"{sample.sample_id}: joint training needs panoptic annotation")
         return sample.sample_id, read_rgb(sample.frames[0]), truth
 
-    return load
+    height, width = samples[0].size
+    is_small = len(samples) * height * width * BYTES_PER_PIXEL <= MEMORY_FOR_SAMPLES
+    return cache(load) if is_small else load
 
 
 def load_matching(model: nn.Module, weights: Mapping[str, torch.Tensor]) -> tuple[str, ...]:
