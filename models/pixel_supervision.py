@@ -37,18 +37,18 @@ class PixelSupervision(nn.Module):
     ) -> dict[str, Tensor]:
         """targets: one an image, masks padded to the input size; pixels that none covers do not count."""
         maps = (features.mask_features, *features.scales)
-        size = maps[0].shape[-2:]
-        wanted = torch.stack([pixel_labels(target, size) for target in targets])
-        importance = torch.tensor([self.thing_weight if flag else 1.0 for flag in is_thing], device=wanted.device)
-        losses = [
-            F.cross_entropy(self._logits(head, level, size), wanted, importance, ignore_index=UNLABELLED)
-            for head, level in zip(self.heads, maps, strict=True)
-        ]
+        importance = [self.thing_weight if flag else 1.0 for flag in is_thing]
+        losses = [self._loss(head(level), targets, importance) for head, level in zip(self.heads, maps, strict=True)]
         return {"loss_pixel": self.weight * torch.stack(losses).mean()}
 
     @staticmethod
-    def _logits(head: nn.Module, level: Tensor, size: torch.Size) -> Tensor:
-        return F.interpolate(head(level).float(), size=size, mode="bilinear", align_corners=False)
+    def _loss(logits: Tensor, targets: Sequence[Target], importance: Sequence[float]) -> Tensor:
+        """Of one map, at the map's own resolution. logits: [B, K, h, w]."""
+        wanted = torch.stack([pixel_labels(target, logits.shape[-2:]) for target in targets])
+        if not (wanted != UNLABELLED).any():
+            return logits.sum() * 0
+        weights = logits.new_tensor(importance, dtype=torch.float32)
+        return F.cross_entropy(logits.float(), wanted, weights, ignore_index=UNLABELLED)
 
 
 def pixel_labels(target: Target, size: torch.Size) -> Tensor:

@@ -139,7 +139,7 @@ class Trainer:
             weight_decay=self.weight_decay,
             decay_backbone_norms=self.decay_backbone_norms,
         )
-        optimizer = torch.optim.AdamW(groups, lr=self.learning_rate)
+        optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, fused=True)
         clip = None if self.clip_norm is None else {"max_norm": self.clip_norm}
         match self.autocast:
             case None:
