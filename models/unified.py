@@ -125,7 +125,7 @@ class UniversalSegmenter(BaseModel):
 
     def encode(self, images: Tensor) -> PixelFeatures:
         """Backbone and pixel decoder. images: normalised [B, 3, H, W]."""
-        return self.pixel_decoder(self.backbone(images.contiguous(memory_format=torch.channels_last)))
+        return self.pixel_decoder(self.backbone(images))
 
     def ask(self, sentences: Sequence[str]) -> Tensor:
         """Task tokens [B, D]."""
