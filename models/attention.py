@@ -62,6 +62,7 @@ class FeedForward(nn.Module):
         nn.init.xavier_uniform_(self.contract.weight)
 
     def forward(self, x: Tensor) -> Tensor:
+        """float [..., D]. x: float [..., D]."""
         return self.contract(self.dropout(F.relu(self.expand(x))))
 
 
@@ -74,6 +75,7 @@ class Mlp(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
 
     def forward(self, x: Tensor) -> Tensor:
+        """float [..., out_dim]. x: float [..., dim]."""
         for layer in self.layers[:-1]:
             x = F.relu(layer(x))
         return self.layers[-1](x)

@@ -57,7 +57,11 @@ class QueryClassification(nn.Module):
         self.head = nn.Linear(dim, num_classes + 1)
 
     def forward(self, queries: Tensor, text_queries: Tensor, labels: Tensor, pairs: Pairs) -> dict[str, Tensor]:
-        """{"loss_query_class"}, weighted. labels: int64, the batch's concatenated targets. pairs: who has which."""
+        """{"loss_query_class"}, weighted.
+
+        queries: float [B, N, D]. text_queries: not used. labels: int64 [M], the batch's concatenated targets. pairs:
+        who has which.
+        """
         logits = self.head(queries).float()
         wanted = torch.full(logits.shape[:2], self.num_classes, device=logits.device)
         wanted[pairs.image, pairs.query] = labels[pairs.target]
@@ -83,7 +87,10 @@ class _Gather(torch.autograd.Function):
 
 
 def gather(x: Tensor) -> Tensor:
-    """The rows of all processes in the order of their ranks; gradients flow back to the process that owns the row."""
+    """The rows of all processes in the order of their ranks, [world size * B, ...]; x: [B, ...].
+
+    Gradients flow back to the process that owns the row.
+    """
     return _Gather.apply(x) if dist.is_available() and dist.is_initialized() else x
 
 

@@ -36,6 +36,7 @@ class PixelDecoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, *, position: Tensor, reference_points: Tensor, spatial_shapes: Sizes) -> Tensor:
+        """float [B, S, D]. x: [B, S, D], all levels one after the other. position: [S, D]. reference_points: [S, 2]."""
         found = self.attention(x + position, x, reference_points=reference_points, spatial_shapes=spatial_shapes)
         x = self.attention_norm(x + self.dropout(found))
         return self.ffn_norm(x + self.dropout(self.ffn(x)))

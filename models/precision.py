@@ -46,5 +46,5 @@ class Bfloat16Encoder(nn.Module):
         """The encoder's maps, float32."""
         is_enabled = has_native_bfloat16(image_B3HW.device)
         with torch.autocast(image_B3HW.device.type, dtype=torch.bfloat16, enabled=is_enabled):
-            maps = self.encoder(image_B3HW)
+            maps = self.encoder(image_B3HW.contiguous(memory_format=torch.channels_last))
         return tuple(level.float() for level in maps)

@@ -84,7 +84,10 @@ class TextList:
     template: str = "a photo with a {name}"
 
     def texts(self, counts: NDArray[np.int64], class_names: Sequence[str], task: Task) -> list[str]:
-        """`num_texts` texts: every class as often as it is a target, in class order, then the task's padding."""
+        """`num_texts` texts: every class as often as it is a target, in class order, then the task's padding.
+
+        counts: int64 [K], targets of each class.
+        """
         listed = [
             self.template.format(name=class_names[index], type=OBJECT_TYPES[task])
             for index in np.flatnonzero(counts).tolist()

@@ -119,7 +119,7 @@ class UniversalSegmenter(BaseModel):
         raise ValueError(f"unknown mode {mode!r}; known: loss, predict, tensor")
 
     def segment(self, images: Sequence[Tensor], sentences: Sequence[str]) -> QueryPredictions:
-        """The figure: image to features, sentence to task token, both to queries."""
+        """The figure: image to features, sentence to task token, both to queries. images: [3, h, w] RGB 0..255 each."""
         features = self.encode(self.batch(images))
         return self.decode(features, self.ask(sentences))
 
@@ -133,11 +133,14 @@ class UniversalSegmenter(BaseModel):
         return self.task_encoder(torch.from_numpy(token_ids).to(self.pixel_mean.device))
 
     def decode(self, features: PixelFeatures, task: Tensor) -> QueryPredictions:
-        """Queries, task-initialised and refined, with all their predictions."""
+        """Queries, task-initialised and refined, with all their predictions. task: task tokens [B, D]."""
         return self.query_decoder(features, task)
 
     def batch(self, images: Sequence[Tensor]) -> Tensor:
-        """Normalised images, zero-padded right and bottom to the batch's largest size, rounded up to the stride."""
+        """Normalised images [B, 3, H, W], zero-padded right and bottom to the largest size, rounded up to the stride.
+
+        images: uint8 or float [3, h, w] RGB 0..255 each.
+        """
         device = self.pixel_mean.device
         normalised = [(image.to(device).float() - self.pixel_mean) / self.pixel_std for image in images]
         height, width = self.padded_size([(image.shape[1], image.shape[2]) for image in images])
@@ -149,7 +152,7 @@ class UniversalSegmenter(BaseModel):
         return height, width
 
     def loss(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
-        """Weighted loss terms of a training batch."""
+        """Weighted loss terms of a training batch. images: uint8 or float [3, h, w] RGB 0..255 each."""
         if self.criterion is None:
             raise ValueError("the model was built without a criterion")
         features = self.encode(self.batch(images))
