@@ -95,8 +95,8 @@ def select_segments(
 ) -> Panoptic:
     """Segments that do not overlap: each pixel goes to the query with the highest score times mask probability.
 
-    class_logits: [N, K + 1]. mask_logits: [N, H, W]. A query is dropped when it won less than `overlap_threshold` of its
-    own mask; what it won outside its mask stays void. Stuff segments of one class share one id.
+    class_logits: [N, K + 1]. mask_logits: [N, H, W]. A query is dropped when it won less than `overlap_threshold` of
+    its own mask; what it won outside its mask stays void. Stuff segments of one class share one id.
     """
     score, label = class_logits.softmax(-1).max(-1)
     is_kept = (label != class_logits.shape[-1] - 1) & (score > rules.object_mask_threshold)
