@@ -177,14 +177,16 @@ def train(
     if start_from is not None:
         load_matching(model, load_file(start_from))
     elif "warm_up" in training.config:
-        build(training.config["warm_up"]).fit(
+        warm_up = build(training.config["warm_up"])
+        warm_up.fit(
             model.backbone,
             sources,
             is_thing=model.is_thing,
             work_dir=work_dir / "warm_up",
             seed=seed,
-            report=report,
+            report=_part(report, before=0, after=training.iterations),
         )
+        report = _part(report, before=warm_up.trainer.iterations, after=0)
     trainer = build(merged(training.config["trainer"], {"recipe": _classes(training)}))
     weights = trainer.fit(model, sources, work_dir=work_dir, seed=seed, report=report)
     if int(os.environ.get("RANK", "0")) == 0:
@@ -192,6 +194,11 @@ def train(
         save_file({name: tensor.contiguous() for name, tensor in weights.items()}, partial)
         partial.replace(final)
     return final
+
+
+def _part(report: Report, *, before: int, after: int) -> Report:
+    """`report` for a run that has `before` iterations behind it and `after` ahead of it."""
+    return lambda done, total, loss: report(before + done, before + total + after, loss)
 
 
 def join_processes() -> None:
