@@ -217,11 +217,14 @@ mini_augmentation = dict(
 mini_words = dict(type=WordTokenizer, words=dict(type=known_words), length=8)
 
 
-def mini_training(label_set: str, row: str, num_classes: int, iterations: int, **source: str) -> dict:
-    """One label set of `mini`."""
+def mini_training(
+    label_set: str, row: str, num_classes: int, iterations: int, seconds_per_iteration: float, **source: str
+) -> dict:
+    """One label set of `mini`. seconds_per_iteration: for the plan's estimate, on two cores, warm-up included."""
     return dict(
         label_set=label_set,
         rows={row: 1.0},
+        seconds_per_iteration=seconds_per_iteration,
         model=dict(query_decoder=dict(num_classes=num_classes), pixel_supervision=dict(num_classes=num_classes)),
         trainer=dict(iterations=iterations, schedule=warm_cosine(iterations, iterations // 20)),
         **source,
@@ -297,9 +300,9 @@ mini = dict(
         ),
     ),
     trainings=[
-        mini_training("coco_panoptic", "coco_panoptic_train2017", 133, 1800),
-        mini_training("ade20k", "ade20k_panoptic_train", 150, 250, start_from="coco_panoptic"),
-        mini_training("cityscapes", "cityscapes_panoptic_train", 19, 250, start_from="coco_panoptic"),
+        mini_training("coco_panoptic", "coco_panoptic_train2017", 133, 1800, 0.33),
+        mini_training("ade20k", "ade20k_panoptic_train", 150, 250, 0.25, start_from="coco_panoptic"),
+        mini_training("cityscapes", "cityscapes_panoptic_train", 19, 250, 0.25, start_from="coco_panoptic"),
     ],
 )
 
