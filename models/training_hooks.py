@@ -110,7 +110,7 @@ class ScalarLog(Hook):
             return
         means = {name: value / self._count for name, value in self._sums.items()}
         now = time.monotonic()
-        line = {"step": done, **means, "lr": runner.optim_wrapper.get_lr()["lr"][0], "seconds": now - self._last}
+        line = {"step": done, **means, "lr": max(runner.optim_wrapper.get_lr()["lr"]), "seconds": now - self._last}
         if get_rank() == 0:
             with self._path.open("a") as file:
                 file.write(json.dumps(line) + "\n")
