@@ -62,7 +62,9 @@ class Shell:
     ) -> None:
         """Run `command` to its end, showing progress; `StageError` with the last lines of the log if it fails."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        environment = {**self.environment, **(variables or {}), OWNER: str(self.log.parent)}
+        # Unbuffered, so that what a Python command prints stands in the log in the order it was printed.
+        ours = {"PYTHONUNBUFFERED": "1", OWNER: str(self.log.parent)}
+        environment = {**self.environment, **(variables or {}), **ours}
         with self.log.open("ab") as log:
             log.write(f"\n$ {' '.join(str(part) for part in command)}\n".encode())
             log.flush()
