@@ -50,7 +50,7 @@ model = dict(
     query_decoder=dict(
         type=QueryDecoder, initialiser=dict(type=QueryInitialiser, dim=dim, mask_dim=dim), dim=dim, mask_dim=dim
     ),
-    # The merge list of CLIP's tokenizer is needed to train (model.tokenizer.merges=FILE); task sentences are built in.
+    # Task sentences are built in; training needs CLIP's merge list (trainer.recipe.text_list.tokenizer.merges=FILE).
     tokenizer=dict(type=ClipTokenizer),
     text_mapper=dict(type=TextMapper, encoder=dict(type=CausalTextEncoder, dim=dim), dim=dim, num_context=num_context),
     criterion=dict(type=SetCriterion, query_loss=dict(type=QueryTextContrast, weight=0.5)),
@@ -68,7 +68,7 @@ trainer = dict(
     recipe=dict(
         type=JointTaskRecipe,
         augmentation=dict(type=Chain),
-        text_list=dict(type=TextList, tokenizer=dict(type=ClipTokenizer)),
+        text_list=dict(type=TextList, tokenizer=dict(type=ClipTokenizer, merges=None)),
     ),
 )
 

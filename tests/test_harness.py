@@ -58,6 +58,12 @@ def test_unknown_name_is_refused_with_its_neighbour(call: tuple[str, str, tuple[
         harness.load_system(*call)
 
 
+def test_training_takes_the_merge_list_from_the_command_line() -> None:
+    option = "trainer.recipe.text_list.tokenizer.merges=merges.txt.gz"
+    training = harness.load_system("oneformer", "swin_l_coco", (option,)).trainings[0]
+    assert training.config["trainer"]["recipe"]["text_list"]["tokenizer"]["merges"] == "merges.txt.gz"
+
+
 def test_build_goes_from_the_inside_out_and_merging_replaces_other_types() -> None:
     node = {"type": dict, "inner": {"type": complex, "real": 1, "imag": 2}, "listed": [{"type": complex, "real": 3}]}
     assert harness.build(node) == {"inner": 1 + 2j, "listed": [3 + 0j]}
