@@ -15,7 +15,6 @@ from typing import Any
 from benchmark import catalog, metrics, scoring
 from benchmark.catalog import BENCHMARKS, Benchmark
 from benchmark.labels import suggestion
-from benchmark.layouts import HOW_TO_GET, ROOTS
 from benchmark.problems import BenchmarkError, DataError, UsageError
 from benchmark.progress import Progress
 
@@ -143,8 +142,8 @@ def _row_lines(row: Benchmark) -> list[str]:
         "score": f"{row.main_score}, metric {row.metric} (equal to {metrics.METRICS[row.metric].tool})",
         "protocols": f"{', '.join(row.protocols)} (headline: {row.protocols[0]})",
         "version": str(row.version),
-        "looked for": ", ".join(f"DATA_ROOT/{folder}".removesuffix("/.") for folder in ROOTS[row.dataset]),
-        "to get it": HOW_TO_GET[row.dataset],
+        "looked for": ", ".join(f"DATA_ROOT/{folder}".removesuffix("/.") for folder in row.layout.roots),
+        "to get it": row.layout.how_to_get,
         "notes": row.notes or "none",
     }
     return [f"{name:<12}{value}" for name, value in facts.items()]

@@ -6,171 +6,31 @@ Rows are named `<dataset>_<task>_<split>`. Names are looked up with suggestions;
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from benchmark import labels, metrics, prompts, results
+from benchmark import metrics, prompts
 from benchmark.contract import Metric, Prediction, PredictionSet, Sample, SampleSet, Task
+from benchmark.datasets import ade20k, cityscapes, coco
 from benchmark.formats.listing import Listing
 from benchmark.labels import LabelSet, suggestion
-from benchmark.layouts import DataNotFound, Query, open_root, open_truth
 from benchmark.problems import Problem, UsageError, raise_if_any
+from benchmark.row import Benchmark, DataNotFound, open_below, open_given, read_given
 
 __all__ = ["BENCHMARKS", "TRAINING", "Benchmark", "DataNotFound", "build_metric", "get", "is_mini_root"]
 
 MINI_STAMP = "minidata.json"
+MINIATURES = ("coco", "ade20k", "cityscapes")
+"""Data sets that the mini data are written as."""
 DECODE_UP_TO = 300
 """Number of images up to which a check before evaluation looks at every pixel."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Benchmark:
-    """One row.
+_ROWS = (*coco.ROWS, *ade20k.ROWS, *cityscapes.ROWS)
 
-    labels: name of the label set.   metric: key of `metrics.METRICS`.   main_score: the headline among its scores.
-    protocols: the metric's protocols, the headline's first.   mini_protocol: the headline's on the mini data, if other.
-    num_samples: size of the official split, enforced on official data.   truth: "public", "private" or "later".
-    version: rises whenever a change moves a number.   notes: deviations from the official tool, and what to know.
-    """
+BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType({row.name: row for row in _ROWS if not row.is_train})
 
-    name: str
-    dataset: str
-    task: Task
-    split: str
-    labels: str
-    metric: str
-    main_score: str
-    protocols: tuple[str, ...]
-    num_samples: int
-    mini_protocol: str | None = None
-    truth: str = "public"
-    version: int = 1
-    notes: str = ""
-    is_train: bool = False
-
-    def headline_protocol(self, *, is_mini: bool) -> str:
-        """The protocol of the headline number."""
-        return (self.mini_protocol if is_mini else None) or self.protocols[0]
-
-    def display_name(self, *, is_mini: bool) -> str:
-        """The name to print: mini data carry their mark everywhere."""
-        return f"{self.name}@mini" if is_mini else self.name
-
-
-_coco = partial(Benchmark, dataset="coco", split="val2017", labels="coco_panoptic", num_samples=5000)
-_ade20k = partial(Benchmark, dataset="ade20k", split="val", labels="ade20k", num_samples=2000)
-_cityscapes = partial(Benchmark, dataset="cityscapes", split="val", labels="cityscapes", num_samples=500)
-
-BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
-    {
-        row.name: row
-        for row in (
-            _coco(
-                name="coco_panoptic_val2017",
-                task=Task.PANOPTIC,
-                metric="panoptic_quality",
-                main_score="PQ",
-                protocols=("coco",),
-                notes="Equals panopticapi; areas of truth segments are the JSON's.",
-            ),
-            _coco(
-                name="coco_instance_val2017",
-                task=Task.INSTANCE,
-                metric="coco_segm_ap",
-                main_score="AP",
-                protocols=("coco",),
-                notes="Truth is instances_val2017.json. With --truth panoptic_val2017.json the objects are derived "
-                "from it; OneFormer's AP is that number.",
-            ),
-            _coco(
-                name="coco_semantic_val2017",
-                task=Task.SEMANTIC,
-                metric="semantic_iou",
-                main_score="mIoU",
-                protocols=("present", "all", "union"),
-                notes="Derived from panoptic truth (133 classes), crowds included; classes without truth are skipped.",
-            ),
-            _ade20k(
-                name="ade20k_panoptic_val",
-                task=Task.PANOPTIC,
-                metric="panoptic_quality",
-                main_score="PQ",
-                protocols=("coco",),
-                notes="Derived: stuff first, instances over it; pixels of a thing without an instance are void.",
-            ),
-            _ade20k(
-                name="ade20k_instance_val",
-                task=Task.INSTANCE,
-                metric="ade20k_segm_ap",
-                main_score="AP",
-                protocols=("coco", "places"),
-                notes="Recent papers cap at 100 detections ('coco'); the 2017 challenge at 255 a class ('places').",
-            ),
-            _ade20k(
-                name="ade20k_semantic_val",
-                task=Task.SEMANTIC,
-                metric="semantic_iou",
-                main_score="mIoU",
-                protocols=("all", "present", "union"),
-                mini_protocol="present",
-                notes="The official script counts an absent class as 0; on the full split every class occurs.",
-            ),
-            _cityscapes(
-                name="cityscapes_panoptic_val",
-                task=Task.PANOPTIC,
-                metric="panoptic_quality",
-                main_score="PQ",
-                protocols=("coco",),
-                notes="Files with label ids and with train ids are both read; groups are crowds.",
-            ),
-            _cityscapes(
-                name="cityscapes_instance_val",
-                task=Task.INSTANCE,
-                metric="cityscapes_instance_ap",
-                main_score="AP",
-                protocols=("official",),
-                notes="Not comparable with COCO's AP. A class whose predictions are all excused scores 0 "
-                "(the official script fails).",
-            ),
-            _cityscapes(
-                name="cityscapes_semantic_val",
-                task=Task.SEMANTIC,
-                metric="cityscapes_iou",
-                main_score="mIoU",
-                protocols=("official",),
-                notes="Predictions hold label ids, not train ids.",
-            ),
-        )
-    }
-)
-
-TRAINING: Mapping[str, Benchmark] = MappingProxyType(
-    {
-        row.name: row
-        for row in (
-            Benchmark(
-                name=name,
-                dataset=dataset,
-                task=Task.PANOPTIC,
-                split=split,
-                labels=label_set,
-                metric="panoptic_quality",
-                main_score="PQ",
-                protocols=("coco",),
-                num_samples=num_samples,
-                notes="Joint training derives all three tasks from panoptic truth.",
-                is_train=True,
-            )
-            for name, dataset, split, label_set, num_samples in (
-                ("coco_panoptic_train2017", "coco", "train2017", "coco_panoptic", 118287),
-                ("ade20k_panoptic_train", "ade20k", "train", "ade20k", 20210),
-                ("cityscapes_panoptic_train", "cityscapes", "train", "cityscapes", 2975),
-            )
-        )
-    }
-)
+TRAINING: Mapping[str, Benchmark] = MappingProxyType({row.name: row for row in _ROWS if row.is_train})
 
 
 def get(name: str) -> Benchmark:
@@ -187,12 +47,17 @@ def get(name: str) -> Benchmark:
 
 def label_set(row: Benchmark) -> LabelSet:
     """The row's label set."""
-    return labels.load(row.labels)
+    return row.label_set
 
 
 def is_mini_root(root: Path) -> bool:
     """Whether a data root holds the mini data, so that nobody takes their scores for the real ones."""
     return (root / MINI_STAMP).is_file() or (root.parent / MINI_STAMP).is_file()
+
+
+def has_miniature(row: Benchmark) -> bool:
+    """Whether the mini data hold the row in its official layout."""
+    return row.dataset in MINIATURES
 
 
 def open_listing(row: Benchmark, root: Path | None, *, truth: Path | None = None, is_mini: bool = False) -> Listing:
@@ -239,19 +104,19 @@ def verify(
 
 def read_predictions(row: Benchmark, path: Path, samples: SampleSet) -> PredictionSet:
     """Predictions from files in the row's official result form. Raises DataError with all problems."""
-    return results.read(_query(row), path, samples.ids)[0]
+    return read_given(row, path, samples)[0]
 
 
 def read_predictions_with_notes(
     row: Benchmark, path: Path, samples: SampleSet
 ) -> tuple[PredictionSet, Mapping[str, int]]:
     """`read_predictions`, and what was left out on the way, with its count."""
-    return results.read(_query(row), path, samples.ids)
+    return read_given(row, path, samples)
 
 
 def write_predictions(row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
     """Write predictions in the row's official result form: a JSON, a JSON with PNGs, or a folder."""
-    results.write(_query(row), path, predictions)
+    row.layout.write_predictions(row, path, predictions)
 
 
 def build_metric(row: Benchmark, protocol: str | None = None) -> Metric:
@@ -264,16 +129,12 @@ def build_metric(row: Benchmark, protocol: str | None = None) -> Metric:
     return metrics.build(row.metric, label_set(row), wanted)
 
 
-def _query(row: Benchmark) -> Query:
-    return Query(name=row.name, dataset=row.dataset, task=row.task, split=row.split, labels=label_set(row))
-
-
 def _find(row: Benchmark, root: Path | None, truth: Path | None, *, is_mini: bool) -> tuple[Listing, list[Problem]]:
     """The listing, and the problems of its structure."""
     if truth is not None:
-        listing = open_truth(_query(row), truth, root)
+        listing = open_given(row, truth, root)
     elif root is not None:
-        listing = open_root(_query(row), root)
+        listing = open_below(row, root)
     else:
         raise UsageError(f"{row.name} needs --data-root or --truth.")
     problems = list(listing.problems)
@@ -289,4 +150,4 @@ def _find(row: Benchmark, root: Path | None, truth: Path | None, *, is_mini: boo
 
 
 def _has_frames(listing: Listing) -> bool:
-    return bool(listing.entries) and listing.entries[0].frame.parent.is_dir()
+    return bool(listing.entries) and listing.entries[0].frames[0].parent.is_dir()

@@ -146,7 +146,7 @@ def test_the_two_real_images_are_found_where_the_row_expects_them(samples_dir: P
     truth = samples_dir / COCO_TWO / "panoptic_examples.json"
     listing = catalog.verify(catalog.get("coco_panoptic_val2017"), tmp_path, truth=truth)
     assert [entry.sample_id for entry in listing.entries] == ["142238", "439180"]
-    assert all(entry.frame.is_file() for entry in listing.entries)
+    assert all(entry.frames[0].is_file() for entry in listing.entries)
 
 
 def test_cityscapes_pixel_scores_equal_the_official_script(samples_dir: Path, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def read_instances(paths: Mapping[str, Path], frame_of: Callable[[str], Path], l
     def truth(index: int) -> Truth:
         return Truth(frames=(_objects(files[index], labels),))
 
-    entries = tuple(Entry(sample_id=one, frame=frame_of(one), labels=(path,)) for one, path in paths.items())
+    entries = tuple(Entry(sample_id=one, frames=(frame_of(one),), labels=(path,)) for one, path in paths.items())
     return Listing(entries=entries, truth=truth)
 
 
@@ -50,7 +50,9 @@ def read_panoptic(
     def truth(index: int) -> Truth:
         return Truth(frames=(_panoptic(semantic[ids[index]], instances[ids[index]], labels, encoding),))
 
-    entries = tuple(Entry(sample_id=one, frame=frame_of(one), labels=(semantic[one], instances[one])) for one in ids)
+    entries = tuple(
+        Entry(sample_id=one, frames=(frame_of(one),), labels=(semantic[one], instances[one])) for one in ids
+    )
     return Listing(entries=entries, truth=truth)
 
 

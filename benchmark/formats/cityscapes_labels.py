@@ -116,7 +116,7 @@ def _objects(path: Path, numbers: NDArray[np.int32], kept: Sequence[int], labels
 
 
 def _entries(files: Mapping[str, tuple[Path, ...]], frame_of: Callable[[str], Path]) -> tuple[Entry, ...]:
-    return tuple(Entry(sample_id=one, frame=frame_of(one), labels=paths) for one, paths in files.items())
+    return tuple(Entry(sample_id=one, frames=(frame_of(one),), labels=paths) for one, paths in files.items())
 
 
 def _sibling(path: Path, old: str, new: str) -> Path:

@@ -52,7 +52,7 @@ def read(path: Path, frame_of: Callable[[str], Path], labels: LabelSet, *, needs
         return Truth(frames=(_instances(grouped[image.sample_id], image.size, labels, needs_masks),))
 
     entries = tuple(
-        Entry(sample_id=image.sample_id, frame=frame_of(image.file_name), size=image.size) for image in ordered
+        Entry(sample_id=image.sample_id, frames=(frame_of(image.file_name),), size=image.size) for image in ordered
     )
     notes = {name: count for name, count in checker.notes.items() if count}
     return Listing(entries=entries, truth=truth, notes=notes, problems=(*problems, *checker.problems))

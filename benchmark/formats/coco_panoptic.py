@@ -56,7 +56,7 @@ def read_truth(path: Path, folder: Path, frame_of: Callable[[Image], Path], labe
     entries = tuple(
         Entry(
             sample_id=image.sample_id,
-            frame=frame_of(image),
+            frames=(frame_of(image),),
             size=image.size,
             labels=(folder / reader.files[image.sample_id],),
         )

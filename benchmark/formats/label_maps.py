@@ -77,7 +77,7 @@ def encoding_of(labels: LabelSet) -> Encoding:
 def read_truth(paths: Mapping[str, Path], frame_of: Callable[[str], Path], encoding: Encoding) -> Listing:
     """Images with label maps. paths: sample id -> PNG. frame_of: sample id -> picture."""
     files = list(paths.values())
-    entries = tuple(Entry(sample_id=one, frame=frame_of(one), labels=(path,)) for one, path in paths.items())
+    entries = tuple(Entry(sample_id=one, frames=(frame_of(one),), labels=(path,)) for one, path in paths.items())
     return Listing(entries=entries, truth=lambda index: Truth(frames=(encoding.decode(files[index]),)))
 
 

@@ -17,13 +17,13 @@ from benchmark.problems import DataError, Problem
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One image. frame: the picture (it may be absent when only scores are wanted). labels: its own label files.
+    """One sample. frames: its pictures (they may be absent when only scores are wanted). labels: its own label files.
 
     size: (height, width) as the annotation file states it; None: the first label file's header says it.
     """
 
     sample_id: str
-    frame: Path
+    frames: tuple[Path, ...]
     size: tuple[int, int] | None = None
     labels: tuple[Path, ...] = ()
 
@@ -33,12 +33,14 @@ class Listing:
     """entries: in file order. truth: index -> Truth; raises DataError. notes: what was repaired, and how often.
 
     problems: what is wrong with the structure; whoever opens a data set raises them, together with those of the files.
+    ask: (index, the row's prompt) -> what this sample is asked, where samples differ (an expression, given objects).
     """
 
     entries: tuple[Entry, ...]
     truth: Callable[[int], Truth]
     notes: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    ask: Callable[[int, Prompt], Prompt] | None = None
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) of an entry."""
@@ -46,15 +48,15 @@ class Listing:
         return entry.size or header_size(entry.labels[0])
 
     def samples(self, prompt: Prompt) -> SampleSet:
-        """Samples that all carry one prompt."""
+        """Samples that all carry the row's prompt, or what `ask` makes of it."""
 
         def build(index: int) -> Sample:
             entry = self.entries[index]
             return Sample(
                 sample_id=entry.sample_id,
-                frames=(entry.frame,),
+                frames=entry.frames,
                 size=self.size(index),
-                prompt=prompt,
+                prompt=prompt if self.ask is None else self.ask(index, prompt),
                 truth=self.truth(index),
             )
 
@@ -66,8 +68,8 @@ class Listing:
         for index, entry in enumerate(self.entries):
             size, label_problems = self._label_problems(index)
             found += label_problems
-            if with_frames:
-                found += check_image(entry.frame, size, decode=decode)
+            for frame in entry.frames if with_frames else ():
+                found += check_image(frame, size, decode=decode)
             if decode and not label_problems:
                 found += problems_of(lambda index=index: self.truth(index))  # type: ignore[misc]
         return found

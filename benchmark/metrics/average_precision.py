@@ -19,6 +19,7 @@ from benchmark import masks
 from benchmark.contract import Instances, Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
 from benchmark.metrics import frames
+from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.metrics.precision_curve import ClassCurve
 from benchmark.problems import BenchmarkError
 
@@ -188,3 +189,18 @@ def _xywh(instances: Instances) -> NDArray[np.float64]:
 
 def _stack(parts: Sequence[NDArray[np.float64]], shape: tuple[int, ...]) -> NDArray[np.float64]:
     return np.stack(parts) if parts else np.full((1, *shape), np.nan)
+
+
+def _coco(kind: Literal["segm", "bbox"], caps: tuple[int, ...]) -> Protocol:
+    return Protocol(build=lambda labels: CocoAP(labels, kind, caps), score_names=score_names(caps))
+
+
+_COCO, _PLACES = (1, 10, 100), (1, 50, 255)
+
+ENTRIES = {
+    "coco_segm_ap": MetricEntry(protocols={"coco": _coco("segm", _COCO)}, tool="pycocotools 2.0.11"),
+    "coco_bbox_ap": MetricEntry(protocols={"coco": _coco("bbox", _COCO)}, tool="pycocotools 2.0.11"),
+    "ade20k_segm_ap": MetricEntry(
+        protocols={"coco": _coco("segm", _COCO), "places": _coco("segm", _PLACES)}, tool="pycocotools 2.0.11"
+    ),
+}

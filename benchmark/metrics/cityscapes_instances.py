@@ -19,6 +19,7 @@ from benchmark import masks
 from benchmark.contract import Instances, Pooled, Prediction, Rle, Sample, Scores, Stats
 from benchmark.labels import LabelSet
 from benchmark.metrics import frames
+from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.problems import BenchmarkError
 
 THRESHOLDS = np.arange(0.5, 1.0, 0.05)
@@ -173,3 +174,10 @@ class _ClassCurve:
         precision = np.concatenate((start, precision), axis=1)
         recall = np.concatenate((0 * start, hits / num_truths), axis=1)
         return ((precision[:, 1:] + precision[:, :-1]) / 2 * np.diff(recall, axis=1)).sum(axis=1)
+
+
+ENTRIES = {
+    "cityscapes_instance_ap": MetricEntry(
+        protocols={"official": Protocol(build=CityscapesAP, score_names=SCORE_NAMES)}, tool="cityscapesscripts 2.3.0"
+    ),
+}

@@ -20,6 +20,7 @@ from benchmark import masks
 from benchmark.contract import Instances, LabelMap, Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
 from benchmark.metrics import frames, semantic_iou
+from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.problems import BenchmarkError
 
 SCORE_NAMES = ("mIoU", "iIoU", "category_IoU", "category_iIoU")
@@ -169,3 +170,10 @@ class _Weighted:
 def _iou(hits: float, size: float, falses: float) -> float:
     """Hits over truth pixels plus false ones; NaN if there are neither."""
     return float(hits / (size + falses)) if size + falses > 0 else float("nan")
+
+
+ENTRIES = {
+    "cityscapes_iou": MetricEntry(
+        protocols={"official": Protocol(build=CityscapesIoU, score_names=SCORE_NAMES)}, tool="cityscapesscripts 2.3.0"
+    ),
+}

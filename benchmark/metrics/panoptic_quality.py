@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from benchmark.contract import Panoptic, Pooled, Prediction, Sample, Scores, Segment, Stats
 from benchmark.labels import LabelSet
 from benchmark.metrics import frames
+from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.problems import BenchmarkError
 
 SCORE_NAMES = tuple(f"{name}{group}" for group in ("", "_th", "_st") for name in ("PQ", "SQ", "RQ"))
@@ -192,3 +193,10 @@ class _Overlap:
         void = self.pixels.get((0, found.id), 0)
         crowd = 0 if crowd_id is None else self.pixels.get((crowd_id, found.id), 0)
         return (void + crowd) / self.found_area[found.id] > 0.5
+
+
+ENTRIES = {
+    "panoptic_quality": MetricEntry(
+        protocols={"coco": Protocol(build=PanopticQuality, score_names=SCORE_NAMES)}, tool="panopticapi, last commit"
+    ),
+}

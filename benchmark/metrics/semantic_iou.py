@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from benchmark.contract import LabelMap, Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
 from benchmark.metrics import frames
+from benchmark.metrics.entry import MetricEntry, Protocol
 
 Convention = Literal["present", "all", "union"]
 _EMPTY: dict[str, NDArray[Any]] = {"cell": np.zeros(0, np.int64), "pixels": np.zeros(0, np.int64)}
@@ -104,3 +105,15 @@ def total(rows: frames.Columns, weights: NDArray[np.int64], num_classes: int) ->
     pixels = rows.arrays["pixels"] * weights[rows.sample["cell"]]
     summed = np.bincount(rows.arrays["cell"], weights=pixels, minlength=side * side)
     return summed.astype(np.int64).reshape(side, side)
+
+
+def _protocol(name: Convention) -> Protocol:
+    return Protocol(build=lambda labels: SemanticIoU(labels, name), score_names=score_names(name))
+
+
+ENTRIES = {
+    "semantic_iou": MetricEntry(
+        protocols={"present": _protocol("present"), "all": _protocol("all"), "union": _protocol("union")},
+        tool="detectron2 0.6 (present), CSAILVision/sceneparsing (all), mmsegmentation 1.2.2 (union)",
+    ),
+}

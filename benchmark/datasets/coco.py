@@ -1,0 +1,132 @@
+"""COCO 2017: panoptic, instance and semantic segmentation of 133 classes.
+
+{coco, COCO, .}/annotations/{instances,panoptic}_val2017.json, annotations/panoptic_val2017/, panoptic_semseg_val2017/,
+val2017/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
+from benchmark.datasets import panoptic_json
+from benchmark.datasets.pictures import Pictures, homes_of, read_label_maps, some, the_file, the_folder
+from benchmark.formats import coco_instances, coco_results, label_maps
+from benchmark.formats.image_records import Image
+from benchmark.formats.listing import Listing
+from benchmark.row import Benchmark
+
+
+class CocoLayout:
+    """The layout of the official downloads, with the semantic maps that papers derive."""
+
+    roots = ("coco", "COCO", ".")
+    how_to_get = "Download the 2017 images, annotations and panoptic annotations from https://cocodataset.org/#download"
+
+    def landmark(self, row: Benchmark) -> str:
+        """The annotation file."""
+        return f"annotations/{'instances' if row.task is Task.INSTANCE else 'panoptic'}_{row.split}.json"
+
+    def open(self, row: Benchmark, folder: Path) -> Listing | None:
+        """Instances from their own file, semantic maps where they are, everything else from the panoptic file."""
+        pictures = _pictures(row, [folder])
+        path = folder / self.landmark(row)
+        if row.task is Task.INSTANCE:
+            return coco_instances.read(path, pictures, row.label_set) if path.is_file() else None
+        maps = folder / f"panoptic_semseg_{row.split}"
+        if row.task is Task.SEMANTIC and maps.is_dir():
+            files = label_maps.files_by_stem(maps)
+            return label_maps.read_truth(files, pictures, label_maps.encoding_of(row.label_set))
+        return panoptic_json.open_file(row, path, pictures) if path.is_file() else None
+
+    def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
+        """An annotation file, the folder of its PNGs, or a folder of semantic maps."""
+        pictures = _pictures(row, homes_of(truth, root, self.roots))
+        if truth.is_dir() and row.task is Task.SEMANTIC:
+            files = some(label_maps.files_by_stem(truth), truth, "*.png")
+            return label_maps.read_truth(files, pictures, label_maps.encoding_of(row.label_set))
+        if truth.is_file():
+            return panoptic_json.open_file(row, truth, pictures)
+        standard = f"coco_{row.task.value}_{row.short_split}.json", f"annotations/{row.task.value}_{row.split}.json"
+        return panoptic_json.open_file(row, panoptic_json.beside(truth, *standard), pictures, truth)
+
+    def read_predictions(
+        self, row: Benchmark, path: Path, samples: SampleSet
+    ) -> tuple[PredictionSet, Mapping[str, int]]:
+        """A result JSON, a panoptic JSON with PNGs, or a folder of label PNGs."""
+        if row.task is Task.PANOPTIC:
+            return panoptic_json.read_predictions(row, path, samples.ids)
+        if row.task is Task.INSTANCE:
+            numbering = coco_results.coco_numbering(samples.ids, row.label_set)
+            return coco_results.read_results(the_file(path, row), samples.ids, lambda first: numbering)
+        files = label_maps.files_by_stem(the_folder(path, row))
+        example = f"{stem(samples.ids[0])}.png" if samples.ids else "*.png"
+        return read_label_maps(row, path, files, samples.ids, example), {}
+
+    def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
+        """The same forms."""
+        if row.task is Task.PANOPTIC:
+            panoptic_json.write_predictions(row, path, predictions, stem)
+        elif row.task is Task.INSTANCE:
+            coco_results.write_results(path, predictions, coco_results.coco_numbering((), row.label_set))
+        else:
+            encoding = label_maps.encoding_of(row.label_set)
+            label_maps.write_predictions(path, predictions, encoding, lambda one: f"{stem(one)}.png")
+
+
+def stem(sample_id: str) -> str:
+    """File name of an image without suffix."""
+    return f"{int(sample_id):012d}" if sample_id.isdigit() else sample_id
+
+
+def _pictures(row: Benchmark, homes: Iterable[Path]) -> Pictures:
+    def name(of: str, image: Image | None) -> str:
+        return f"{stem(of)}.jpg" if of.isdigit() else of
+
+    return Pictures.below(homes, (row.split, f"images/{row.split}"), name)
+
+
+LAYOUT = CocoLayout()
+_row = partial(Benchmark, dataset="coco", labels="coco_panoptic", layout=LAYOUT)
+_val = partial(_row, split="val2017", num_samples=5000)
+
+ROWS = (
+    _val(
+        name="coco_panoptic_val2017",
+        task=Task.PANOPTIC,
+        metric="panoptic_quality",
+        main_score="PQ",
+        protocols=("coco",),
+        notes="Equals panopticapi; areas of truth segments are the JSON's.",
+    ),
+    _val(
+        name="coco_instance_val2017",
+        task=Task.INSTANCE,
+        metric="coco_segm_ap",
+        main_score="AP",
+        protocols=("coco",),
+        notes="Truth is instances_val2017.json. With --truth panoptic_val2017.json the objects are derived "
+        "from it; OneFormer's AP is that number.",
+    ),
+    _val(
+        name="coco_semantic_val2017",
+        task=Task.SEMANTIC,
+        metric="semantic_iou",
+        main_score="mIoU",
+        protocols=("present", "all", "union"),
+        notes="Derived from panoptic truth (133 classes), crowds included; classes without truth are skipped.",
+    ),
+    _row(
+        name="coco_panoptic_train2017",
+        task=Task.PANOPTIC,
+        split="train2017",
+        metric="panoptic_quality",
+        main_score="PQ",
+        protocols=("coco",),
+        num_samples=118287,
+        is_train=True,
+        notes="Joint training derives all three tasks from panoptic truth.",
+    ),
+)

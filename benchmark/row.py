@@ -1,0 +1,132 @@
+"""One row of the catalogue, and what its data set must be able to do: be found, be read, and be written.
+
+A module of `benchmark/datasets` holds the rows of a data set and the `Layout` that they share; `catalog.py` gathers
+them. Everything that differs between data sets on disk is behind `Layout`, everything after it is the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from benchmark import labels as label_sets
+from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
+from benchmark.formats.listing import Listing
+from benchmark.labels import LabelSet
+from benchmark.problems import DataError, Problem
+
+
+class DataNotFound(DataError):  # noqa: N818 (it names the finding, as its parent's family does)
+    """The data set of a benchmark is not where it was looked for."""
+
+
+class Layout(Protocol):
+    """How a data set lies on disk, with the result files that its official tools take.
+
+    roots: folders below a data root that are searched in turn, "." is the data root itself. how_to_get: one sentence.
+    """
+
+    @property
+    def roots(self) -> tuple[str, ...]: ...
+
+    @property
+    def how_to_get(self) -> str: ...
+
+    def landmark(self, row: Benchmark) -> str:
+        """The file or folder by which the row's data are recognised, relative to the data set's own root."""
+        ...
+
+    def open(self, row: Benchmark, folder: Path) -> Listing | None:
+        """The row's split below the data set's own root; None where it is not there. Raises DataError."""
+        ...
+
+    def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
+        """The samples of an explicit truth file or folder. root: where the pictures may be. Raises DataError."""
+        ...
+
+    def read_predictions(
+        self, row: Benchmark, path: Path, samples: SampleSet
+    ) -> tuple[PredictionSet, Mapping[str, int]]:
+        """Predictions, and what was left out with its count. Raises DataError with all problems."""
+        ...
+
+    def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
+        """Write predictions in the row's official result form. path: the file, or the folder where it is one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Benchmark:
+    """One row.
+
+    labels: name of the label set.   metric: key of `metrics.METRICS`.   main_score: the headline among its scores.
+    protocols: the metric's protocols, the headline's first.   mini_protocol: the headline's on the mini data, if other.
+    split: the layout's own word ("val2017", "val").   num_samples: size of the official split, enforced on official
+    data.   truth: "public", "private" or "later".   version: rises whenever a change moves a number.
+    notes: deviations from the official tool, and what to know.   layout: how its data set lies on disk.
+    """
+
+    name: str
+    dataset: str
+    task: Task
+    split: str
+    labels: str
+    metric: str
+    main_score: str
+    protocols: tuple[str, ...]
+    num_samples: int
+    layout: Layout
+    mini_protocol: str | None = None
+    truth: str = "public"
+    version: int = 1
+    notes: str = ""
+    is_train: bool = False
+
+    @property
+    def label_set(self) -> LabelSet:
+        """The classes it is about."""
+        return label_sets.load(self.labels)
+
+    @property
+    def short_split(self) -> str:
+        """The split without COCO's year: "train" or "val"."""
+        return self.split.removesuffix("2017")
+
+    def headline_protocol(self, *, is_mini: bool) -> str:
+        """The protocol of the headline number."""
+        return (self.mini_protocol if is_mini else None) or self.protocols[0]
+
+    def display_name(self, *, is_mini: bool) -> str:
+        """The name to print: mini data carry their mark everywhere."""
+        return f"{self.name}@mini" if is_mini else self.name
+
+
+def open_below(row: Benchmark, root: Path) -> Listing:
+    """The row's split below a data root, whose standard sub-folders are searched. Raises DataNotFound."""
+    candidates = [root / name for name in row.layout.roots]
+    for folder in candidates:
+        listing = row.layout.open(row, folder)
+        if listing is not None:
+            return listing
+    looked_for = ", ".join(str(folder / row.layout.landmark(row)) for folder in candidates)
+    message = f"{row.name} is not there (looked for {looked_for})"
+    remedy = f"{row.layout.how_to_get}, or give another --data-root"
+    raise DataNotFound([Problem(place=str(root), message=message, remedy=remedy)])
+
+
+def open_given(row: Benchmark, truth: Path, root: Path | None) -> Listing:
+    """The samples of an explicit truth file or folder. root: where the pictures may be. Raises DataError."""
+    if not truth.exists():
+        message, remedy = "the truth is missing", "Check the path"
+        raise DataNotFound([Problem(place=str(truth), message=message, remedy=remedy)])
+    return row.layout.open_truth(row, truth, root)
+
+
+def read_given(row: Benchmark, path: Path, samples: SampleSet) -> tuple[PredictionSet, Mapping[str, int]]:
+    """Predictions, and what was left out with its count. Raises DataError with all problems."""
+    if not path.exists():
+        remedy = "Check the path of the predictions"
+        raise DataError([Problem(place=str(path), message="the predictions are missing", remedy=remedy)])
+    return row.layout.read_predictions(row, path, samples)
