@@ -25,6 +25,15 @@ class Task(StrEnum):
     SEMANTIC = "semantic"
     INSTANCE = "instance"
     PANOPTIC = "panoptic"
+    DETECTION = "detection"
+    REFERRING = "referring"
+    GROUNDING = "grounding"
+    SOT = "sot"
+    VOS = "vos"
+    MOT = "mot"
+    MOTS = "mots"
+    VIS = "vis"
+    RVOS = "rvos"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +97,55 @@ class Panoptic:
 Annotation = Instances | LabelMap | Panoptic
 
 
+@dataclass(frozen=True, slots=True)
+class Frames(Sequence[Annotation]):
+    """Annotations of a video's frames, decoded on access, so that memory does not grow with its length.
+
+    num_frames: how many. build: index -> annotation; raises DataError when that frame's file is broken.
+    """
+
+    num_frames: int
+    build: Callable[[int], Annotation]
+
+    def __len__(self) -> int:
+        return self.num_frames
+
+    def __getitem__(self, index: int) -> Annotation:  # type: ignore[override]
+        return self.build(range(self.num_frames)[index])
+
+    def __iter__(self) -> Iterator[Annotation]:
+        return (self.build(index) for index in range(self.num_frames))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracks:
+    """T objects of a video as a whole, where a benchmark ranks or classifies tracks.
+
+    object_id: int64 [T], the ids that `Instances.object_id` of the frames use. class_index: int64 [T].
+    score: float64 [T], 1 for truth. is_crowd: bool [T]. area: float64 [T], mean square pixels as the truth file states.
+    """
+
+    object_id: NDArray[np.int64]
+    class_index: NDArray[np.int64]
+    score: NDArray[np.float64]
+    is_crowd: NDArray[np.bool_]
+    area: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.object_id)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """What a model is asked. task: kind of answer. sentence: task sentence or expression. labels: class names."""
+    """What a model is asked. task: kind of answer. sentence: task sentence or expression. labels: class names.
+
+    objects: index of a frame -> the objects (masks or boxes by `object_id`) that are given there, or None.
+    """
 
     task: Task
     sentence: str | None = None
     labels: tuple[str, ...] | None = None
+    objects: Mapping[int, Instances] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,18 +154,34 @@ class Truth:
 
     objects: instances beside a label map, where a protocol weighs pixels by instance (Cityscapes iIoU).
     ignore: mask of pixels in which a prediction is neither right nor wrong (Cityscapes instances), or None.
+    ignored: one a frame, regions or objects that a tracking protocol leaves out of the count, or None.
+    tracks: the objects of a video as a whole, or None.
+    absent: bool [num_frames], the single object is out of view or fully covered, or None.
+    negative_labels, not_exhaustive_labels: class indices that are known to be absent, or not labelled throughout
+    (federated truth, LVIS).
+    group_of: bool [N] of the only frame, boxes that stand for several objects (OpenImages), or None.
     """
 
-    frames: tuple[Annotation, ...]
+    frames: Sequence[Annotation]
     objects: Instances | None = None
     ignore: Rle | None = None
+    ignored: Sequence[Instances] | None = None
+    tracks: Tracks | None = None
+    absent: NDArray[np.bool_] | None = None
+    negative_labels: tuple[int, ...] = ()
+    not_exhaustive_labels: tuple[int, ...] = ()
+    group_of: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """An answer, one annotation a frame, at the original size of the sample."""
+    """An answer, one annotation a frame, at the original size of the sample.
 
-    frames: tuple[Annotation, ...]
+    tracks: the objects of a video as a whole, where a benchmark ranks or classifies them, or None.
+    """
+
+    frames: Sequence[Annotation]
+    tracks: Tracks | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

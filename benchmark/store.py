@@ -35,6 +35,7 @@ from benchmark.contract import (
     Rle,
     Segment,
     Stats,
+    Tracks,
 )
 from benchmark.problems import DataError, Problem
 
@@ -48,12 +49,20 @@ _PLAIN_KINDS = "biuf"
 
 def encode(prediction: Prediction) -> dict[str, Any]:
     """The prediction as JSON values."""
-    return {"frames": [_encode_frame(frame) for frame in prediction.frames]}
+    content: dict[str, Any] = {"frames": [_encode_frame(frame) for frame in prediction.frames]}
+    if prediction.tracks is not None:
+        content["tracks"] = {
+            name: getattr(prediction.tracks, name).tolist()
+            for name in ("object_id", "class_index", "score", "is_crowd", "area")
+        }
+    return content
 
 
 def decode(content: Mapping[str, Any]) -> Prediction:
     """The prediction that `encode` was given."""
-    return Prediction(frames=tuple(_DECODERS[frame["kind"]](frame) for frame in content["frames"]))
+    frames = tuple(_DECODERS[frame["kind"]](frame) for frame in content["frames"])
+    tracks = content.get("tracks")
+    return Prediction(frames=frames, tracks=None if tracks is None else _decode_tracks(tracks))
 
 
 def encode_stats(stats: Stats) -> dict[str, Any]:
@@ -103,6 +112,16 @@ def _decode_instances(content: Mapping[str, Any]) -> Instances:
         score=np.array(content["score"], np.float64),
         object_id=np.array(content["object_id"], np.int64),
         is_crowd=np.array(content["is_crowd"], bool),
+    )
+
+
+def _decode_tracks(content: Mapping[str, Any]) -> Tracks:
+    return Tracks(
+        object_id=np.array(content["object_id"], np.int64),
+        class_index=np.array(content["class_index"], np.int64),
+        score=np.array(content["score"], np.float64),
+        is_crowd=np.array(content["is_crowd"], bool),
+        area=np.array(content["area"], np.float64),
     )
 
 

@@ -68,7 +68,7 @@ def test_contrastive_loss_and_gradients_are_the_authors(row: Mapping[str, float]
     assert np.allclose(queries.grad.numpy(), row["query_grad"], atol=1e-5 * np.abs(row["query_grad"]).max())
 
 
-@pytest.mark.parametrize("task", Task)
+@pytest.mark.parametrize("task", [Task.SEMANTIC, Task.INSTANCE, Task.PANOPTIC])
 @pytest.mark.parametrize("number", range(len(TEXT_LISTS)))
 def test_targets_and_texts_are_the_authors(number: int, task: Task) -> None:
     case = TEXT_LISTS[number]
