@@ -40,7 +40,7 @@ class Job:
     """What is run. Equal jobs give equal records.
 
     asked: task that the prompt's sentence names; the row's own task unless it is overridden.
-    role: "system", "baseline" or "matrix". data: "mini:<key>" or "files".
+    role: "system", "baseline" or "matrix". data: "mini:<key>", "truth:<path>" or "files".
     checkpoint: file of the weights; only their SHA-256 is part of the identity.
     limit: number of samples, None for all.
     """
@@ -228,5 +228,5 @@ def _facts(job: Job, row: Benchmark, device: str) -> dict[str, Any]:
         "benchmark_version": job.benchmark_version,
         "versions": record.versions(),
         "device": device,
-        "truth_is_official": not job.is_mini,
+        "truth_is_official": job.data == "files",
     }

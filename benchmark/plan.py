@@ -80,7 +80,8 @@ class SystemLike(Protocol):
 class Plan:
     """A whole call. data_root: None until the mini data are generated. checkpoint: weights that replace training.
 
-    data: "mini:<key>" or "files", part of the run's identity. trainings: the needed ones, those they start from first.
+    truth: file or folder that stands in for the official truth of the rows. data: "mini:<key>", "truth:<path>" or
+    "files", part of the run's identity. trainings: the needed ones, those they start from first.
     """
 
     suite: Suite
@@ -92,6 +93,7 @@ class Plan:
     run_directory: Path
     seed: int
     limit: int | None
+    truth: Path | None = None
     checkpoint: Path | None = None
     checkpoint_sha256: str | None = None
     is_eval_only: bool = False
@@ -178,16 +180,19 @@ def select_rows(suite: Suite, names: Iterable[str] | None) -> tuple[Benchmark, .
     return tuple(rows)
 
 
-def open_rows(rows: Iterable[Benchmark], data_root: Path, *, is_mini: bool) -> tuple[PlannedRow, ...]:
+def open_rows(
+    rows: Iterable[Benchmark], data_root: Path | None, *, truth: Path | None = None, is_mini: bool = False
+) -> tuple[PlannedRow, ...]:
     """The rows with their verified samples, or with the path that was looked for.
 
+    truth: explicit truth of all of them; one of the two is given.
     Raises one DataError with all problems of all rows.
     """
     found: list[PlannedRow] = []
     problems: list[Problem] = []
     for row in rows:
         try:
-            listing = catalog.verify(row, data_root, is_mini=is_mini)
+            listing = catalog.verify(row, data_root, truth=truth, is_mini=is_mini)
         except catalog.DataNotFound as error:
             found.append(PlannedRow(benchmark=row, reason=str(error)))
         except DataError as error:
@@ -218,8 +223,10 @@ def with_mini_data(plan: Plan, data_root: Path) -> Plan:
     return replace(plan, rows=rows, data_root=data_root)
 
 
-def data_of(data_root: Path | None) -> str:
-    """What a run's identity says of its data: "files", or "mini:<key>", also for a folder that holds mini data."""
+def data_of(data_root: Path | None, truth: Path | None = None) -> str:
+    """What a run's identity says of its data: "files", "truth:<path>", or "mini:<key>", also for given mini data."""
+    if truth is not None:
+        return f"truth:{truth.resolve()}"
     if data_root is None:
         return f"mini:{mini_data_key()}"
     if not catalog.is_mini_root(data_root):
@@ -345,7 +352,8 @@ def describe(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
         "limit": plan.limit,
         "data": plan.data,
         "is_mini": plan.is_mini,
-        "data_root": None if plan.data_root is None else str(plan.data_root),
+        "data_root": None if plan.data_root is None else str(plan.data_root.resolve()),
+        "truth": None if plan.truth is None else str(plan.truth.resolve()),
         "checkpoint": None if plan.checkpoint is None else str(plan.checkpoint),
         "rows": rows,
         "trainings": trainings,
@@ -357,7 +365,7 @@ def describe(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
 
 def lines(plan: Plan) -> list[str]:
     """The plan to read."""
-    data = str(plan.data_root) if plan.data_root else f"generated mini data {plan.data.partition(':')[2]}"
+    data = str(plan.data_root or plan.truth or f"generated mini data {plan.data.partition(':')[2]}")
     text = [f"Suite {plan.suite.name} with {plan.model}, seed {plan.seed}, data: {data}"]
     width = max(len(row.benchmark.name) for row in plan.rows) + len("@mini")
     for row in plan.rows:

@@ -47,6 +47,12 @@ def parser() -> argparse.ArgumentParser:
     add("--system", default=DEFAULT_SYSTEM, metavar="NAME[:VARIANT]", help=f"default: {DEFAULT_SYSTEM}")
     add("--checkpoint", type=Path, metavar="FILE", help="evaluate these weights instead of training")
     add("--data-root", type=Path, metavar="DIR", help="official files (default: the generated mini data)")
+    add(
+        "--truth",
+        type=Path,
+        metavar="PATH",
+        help="truth of the rows instead of the official split's: a subset, own data",
+    )
     add("--work-dir", type=Path, default=Path("runs"), metavar="DIR", help="where run directories go (default: runs)")
     add("--benchmarks", type=_names, metavar="A,B", help="rows instead of the suite's")
     add("--limit", type=_positive, metavar="N", help="only the first N samples of each row")
@@ -190,10 +196,10 @@ def make_plan(args: argparse.Namespace) -> Plan:
     rows = planning.select_rows(suite, args.benchmarks)
     name, variant = planning.parse_system(args.system)
     check_files(args)
-    data = planning.data_of(args.data_root)
+    data = planning.data_of(args.data_root, args.truth)
     found = tuple(planning.PlannedRow(benchmark=row) for row in rows)
-    if args.data_root is not None:
-        found = planning.open_rows(rows, args.data_root, is_mini=data != "files")
+    if not (args.data_root is None and args.truth is None):
+        found = planning.open_rows(rows, args.data_root, truth=args.truth, is_mini=data.startswith("mini"))
     print(f"Loading {name}:{variant} ...", file=sys.stderr, flush=True)
     options = (*suite.options.get(f"{name}:{variant}", ()), *args.cfg_options)
     system = launch.harness().load_system(name, variant, options)
@@ -215,6 +221,7 @@ def make_plan(args: argparse.Namespace) -> Plan:
         run_directory=planning.run_directory(args.work_dir, system, is_fresh=not args.resume, **identity),
         seed=args.seed,
         limit=limit,
+        truth=args.truth,
         checkpoint=args.checkpoint,
         checkpoint_sha256=digest,
         is_eval_only=args.eval_only,
@@ -228,11 +235,25 @@ def check_files(args: argparse.Namespace) -> None:
 
     if args.data_root is not None and not args.data_root.is_dir():
         raise UsageError(f"No folder at --data-root {args.data_root}. Leave it out to use the generated mini data.")
+    if args.truth is not None:
+        check_truth(args)
     for option, path in (("--checkpoint", args.checkpoint), ("--baseline", args.baseline)):
         if path is not None and not path.is_file():
             raise UsageError(f"No file at {option} {path}.")
     if args.baseline is not None:
         check_baseline(args.baseline)
+
+
+def check_truth(args: argparse.Namespace) -> None:
+    """Raise UsageError unless the call says which rows an explicit truth belongs to and which weights answer."""
+    from benchmark.problems import UsageError
+
+    if not args.truth.exists():
+        raise UsageError(f"Nothing at --truth {args.truth}.")
+    if args.benchmarks is None:
+        raise UsageError("--truth is the truth of rows that are named: add --benchmarks A,B.")
+    if args.checkpoint is None:
+        raise UsageError("--truth needs weights that are trained already: add --checkpoint FILE.")
 
 
 def check_baseline(path: Path) -> None:

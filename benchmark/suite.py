@@ -53,7 +53,9 @@ def run(plan: Plan, *, command: Sequence[str], launcher: str, num_processes: int
 
     Raises BenchmarkError; whatever is finished by then stays and is not done again.
     """
-    if plan.data_root is None:
+    if plan.truth is not None:
+        say(f"[1/5] truth {plan.truth}")
+    elif plan.data_root is None:
         say("[1/5] mini data")
         plan = with_mini_data(plan, generate.ensure())
     else:
@@ -216,8 +218,7 @@ def headline(content: dict[str, Any]) -> str:
 def report(plan: Plan) -> int:
     """Print the table, write the report and name its page; returns the exit code of the command that failed, or 0."""
     folder = str(plan.run_directory.resolve())
-    data_root = str(Path(plan.data_root or "").resolve())
-    return _start(["table", folder]) or _start(["build", folder, "--data-root", data_root])
+    return _start(["table", folder]) or _start(["build", folder])
 
 
 def check(plan: Plan, baseline: Path) -> int:

@@ -1,7 +1,7 @@
 """Where the pictures of a report come from: the samples and the predictions behind a record.
 
-A job of the suite stores its predictions beside its record; a job of `score` names the files that were scored, and the
-truth, in its `job.json`. What the caller gives goes before what the files say.
+A run's `plan.json` names its data, and a job of the suite stores its predictions beside its record; a job of `score`
+names the files that were scored, and the truth, in its `job.json`. What the caller gives goes before what files say.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def open_samples(run: Run, record: Record, places: Places) -> SampleSet:
     """The samples of a record; raises UsageError or DataError when they are not found."""
     job = _job(record)
     root = places.data_root or _path(job.get("data_root")) or _path(run.plan.get("data_root"))
-    truth = places.truth or _path(job.get("truth"))
+    truth = places.truth or _path(job.get("truth")) or _path(run.plan.get("truth"))
     if root is None and truth is None:
         raise UsageError("The run does not say where its images are; give --data-root.")
     return catalog.open_samples(catalog.get(record.benchmark), root, truth=truth, is_mini=record.is_mini)

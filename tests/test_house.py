@@ -44,6 +44,7 @@ SUITE_OPTIONS = [
     "--seed",
     "--suite",
     "--system",
+    "--truth",
     "--work-dir",
     "--workers",
 ]

@@ -47,7 +47,7 @@ def test_the_options_are_frozen() -> None:
     assert options == {
         *("-h", "--help", "--suite", "--system", "--checkpoint", "--data-root", "--work-dir", "--benchmarks"),
         *("--limit", "--eval-only", "--resume", "--no-resume", "--launcher", "--workers", "--seed", "--cfg-options"),
-        *("--baseline", "--list", "--dry-run"),
+        *("--truth", "--baseline", "--list", "--dry-run"),
     }
 
 
@@ -71,6 +71,9 @@ def test_the_options_are_frozen() -> None:
         (("--baseline", "gone.json"), "No file at --baseline gone.json."),
         (("--baseline", __file__), "test_run_calls.py is no baseline: it has no 'scores'."),
         (("--data-root", "gone"), "No folder at --data-root gone. Leave it out to use the generated mini data."),
+        (("--truth", "gone.json"), "Nothing at --truth gone.json."),
+        (("--truth", __file__, "--checkpoint", __file__), "--truth is the truth of rows that are named: add --bench"),
+        (("--truth", __file__, "--benchmarks", "coco_panoptic_val2017"), "--truth needs weights that are trained"),
         (("--checkpoint", __file__), "A checkpoint answers one label set, these rows have coco_panoptic, ade20k"),
         (
             ("--eval-only", "--benchmarks", "coco_panoptic_val2017"),
