@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import get_world_size, is_distributed
+from mmengine.dist import barrier, get_world_size, is_distributed
 from mmengine.hooks import EMAHook, Hook
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
@@ -115,6 +115,8 @@ class Trainer:
             cfg={"model_wrapper_cfg": _wrapper()},
         )
         runner.train()
+        # Rank 0 writes the last resume point, every rank reads it.
+        barrier()
         return load_weights(resume_file)
 
     def _dataloader(self, sources: Sequence[AnnotatedSource], seed: int) -> DataLoader[dict[str, Any]]:
