@@ -28,7 +28,7 @@ from models.losses import PointSampling, SetCriterion
 from models.pixel_decoder import PixelDecoder
 from models.pixel_supervision import PixelSupervision
 from models.postprocess import AnswerRules
-from models.precision import Bfloat16Encoder
+from models.precision import Bfloat16Convolution, Bfloat16Encoder
 from models.query_decoder import QueryDecoder, QueryInitialiser
 from models.swin import Swin
 from models.targets import JointTaskRecipe
@@ -245,6 +245,7 @@ mini = dict(
             num_layers=1,
             hidden_dim=2 * mini_dim,
             dropout=0.0,
+            smoothing=Bfloat16Convolution,
         ),
         task_encoder=dict(length=8, dim=mini_dim),
         query_decoder=dict(
@@ -265,7 +266,9 @@ mini = dict(
         ),
         criterion=dict(sampling=dict(type=PointSampling, num_points=256)),
         pixel_supervision=dict(type=PixelSupervision, dim=mini_dim, mask_dim=mini_dim, weight=8.0, thing_weight=4.0),
-        rules=dict(object_mask_threshold=0.6, overlap_threshold=0.7),
+        rules=dict(object_mask_threshold=0.6, overlap_threshold=0.7, top_k=100),
+        # Larger than in training on the whole: what is cut out of an enlarged image looks larger than what is tested.
+        test_size=dict(type=TestSize, short_side=160, long_cap=1000),
     ),
     trainer=dict(
         batch_size=8,
@@ -300,7 +303,7 @@ mini = dict(
         ),
     ),
     trainings=[
-        mini_training("coco_panoptic", "coco_panoptic_train2017", 133, 1800, 0.33),
+        mini_training("coco_panoptic", "coco_panoptic_train2017", 133, 2100, 0.27),
         mini_training("ade20k", "ade20k_panoptic_train", 150, 250, 0.25, start_from="coco_panoptic"),
         mini_training("cityscapes", "cityscapes_panoptic_train", 19, 250, 0.25, start_from="coco_panoptic"),
     ],

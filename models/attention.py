@@ -33,12 +33,15 @@ class Attention(nn.Module):
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, *, allowed: Tensor | None = None, is_causal: bool = False
     ) -> Tensor:
-        """float [B, Q, D]. query: [B, Q, D]. key, value: [B, L, D]. allowed: bool [B, Q, L], True where q may look."""
+        """float [B, Q, D]. query: [B, Q, D]. key: [B, L, D]. value: [B, L, D], or [1, L, D] when images share it.
+
+        allowed: bool [B, Q, L], True where q may look.
+        """
         q, k, v = self._project(query, key, value)
         mixed = F.scaled_dot_product_attention(
             q,
             k,
-            v,
+            v.expand(len(k), -1, -1, -1),
             attn_mask=None if allowed is None else allowed[:, None],
             dropout_p=self.dropout if self.training else 0.0,
             is_causal=is_causal,

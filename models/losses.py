@@ -131,7 +131,7 @@ class SetCriterion(nn.Module):
         draws: Sequence[Draws],
     ) -> dict[str, Tensor]:
         labels = torch.cat([target.labels for target in targets])
-        masks = torch.cat([target.masks for target in targets])
+        masks = torch.cat([target.masks for target in targets]).float()
         num_masks = mean_over_processes(len(labels), labels.device)
         losses = {}
         for index, (classes, logits, pairs, drawn) in enumerate(
@@ -153,13 +153,13 @@ class SetCriterion(nn.Module):
         return F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), weights)
 
     def _sample(self, logits: Tensor, masks: Tensor, drawn: Draws) -> tuple[Tensor, Tensor]:
-        """Logits and targets [G, P] at points that are mostly uncertain. logits: [G, h, w]. masks: bool [G, H, W]."""
+        """Logits and targets [G, P] at mostly uncertain points. logits: [G, h, w]. masks: 0 or 1, [G, H, W]."""
         with torch.no_grad():
             doubt = -sample_points(logits[:, None], drawn.candidates)[:, 0].abs()
             best = doubt.topk(self.sampling.num_important, dim=1).indices
             chosen = drawn.candidates.gather(1, best[:, :, None].expand(-1, -1, 2))
             points = torch.cat((chosen, drawn.rest), dim=1)
-            wanted = sample_points(masks[:, None].float(), points)[:, 0]
+            wanted = sample_points(masks[:, None], points)[:, 0]
         return sample_points(logits[:, None], points)[:, 0], wanted
 
 

@@ -46,6 +46,7 @@ class PixelDecoder(nn.Module):
     """Backbone maps at strides 4, 8, 16, 32 become mask features and three scales of memory.
 
     in_channels: channels of the four maps, finest first. num_groups: groups of the group normalisation.
+    smoothing: class of the 3x3 convolution at stride 4.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class PixelDecoder(nn.Module):
         hidden_dim: int = 1024,
         dropout: float = 0.1,
         num_groups: int = 32,
+        smoothing: type[nn.Conv2d] = nn.Conv2d,
     ) -> None:
         super().__init__()
         finest, *coarser = in_channels
@@ -75,7 +77,7 @@ class PixelDecoder(nn.Module):
             )
             for _ in range(num_layers)
         )
-        lateral, smooth = nn.Conv2d(finest, dim, 1, bias=False), nn.Conv2d(dim, dim, 3, padding=1, bias=False)
+        lateral, smooth = nn.Conv2d(finest, dim, 1, bias=False), smoothing(dim, dim, 3, padding=1, bias=False)
         self.lateral = nn.Sequential(lateral, nn.GroupNorm(num_groups, dim))
         self.smooth = nn.Sequential(smooth, nn.GroupNorm(num_groups, dim), nn.ReLU())
         self.mask_projection = nn.Conv2d(dim, mask_dim, 1)

@@ -25,11 +25,18 @@ class PixelSupervision(nn.Module):
     """
 
     def __init__(
-        self, dim: int, *, mask_dim: int, num_classes: int, num_levels: int = 3, weight: float, thing_weight: float
+        self,
+        dim: int,
+        *,
+        mask_dim: int,
+        num_classes: int,
+        num_levels: int = 3,
+        weight: float,
+        thing_weight: float,
     ) -> None:
         super().__init__()
         widths = [mask_dim, *[dim] * num_levels]
-        self.heads = nn.ModuleList(nn.Conv2d(width, num_classes, 1) for width in widths)
+        self.heads = nn.ModuleList(nn.Linear(width, num_classes) for width in widths)
         self.weight, self.thing_weight = weight, thing_weight
 
     def forward(
@@ -38,25 +45,32 @@ class PixelSupervision(nn.Module):
         """targets: one an image, masks padded to the input size; pixels that none covers do not count."""
         maps = (features.mask_features, *features.scales)
         importance = [self.thing_weight if flag else 1.0 for flag in is_thing]
-        losses = [self._loss(head(level), targets, importance) for head, level in zip(self.heads, maps, strict=True)]
+        labels = torch.stack([pixel_labels(target) for target in targets])
+        losses = [self._loss(head, level, labels, importance) for head, level in zip(self.heads, maps, strict=True)]
         return {"loss_pixel": self.weight * torch.stack(losses).mean()}
 
-    @staticmethod
-    def _loss(logits: Tensor, targets: Sequence[Target], importance: Sequence[float]) -> Tensor:
-        """Of one map, at the map's own resolution. logits: [B, K, h, w]."""
-        wanted = torch.stack([pixel_labels(target, logits.shape[-2:]) for target in targets])
-        if not (wanted != UNLABELLED).any():
-            return logits.sum() * 0
-        weights = logits.new_tensor(importance, dtype=torch.float32)
-        return F.cross_entropy(logits.float(), wanted, weights, ignore_index=UNLABELLED)
+    def _loss(self, head: nn.Module, level: Tensor, labels: Tensor, importance: Sequence[float]) -> Tensor:
+        """Of one map, at the map's own resolution. level: [B, D, h, w]. labels: int64 [B, H, W]."""
+        rows, columns = (
+            centres(length, cells, labels.device)
+            for length, cells in zip(labels.shape[-2:], level.shape[-2:], strict=True)
+        )
+        wanted = labels[:, rows][:, :, columns].flatten()
+        (labelled,) = (wanted != UNLABELLED).nonzero(as_tuple=True)
+        if not len(labelled):
+            return level.sum() * 0
+        logits = head(level.flatten(2).transpose(1, 2).flatten(0, 1)[labelled]).float()
+        return F.cross_entropy(logits, wanted[labelled], logits.new_tensor(importance))
 
 
-def pixel_labels(target: Target, size: torch.Size) -> Tensor:
-    """int64 [h, w]: class of the target at the centre of each cell of a grid of `size`, `UNLABELLED` where none is."""
-    height, width = target.masks.shape[-2:]
-    rows = torch.div(torch.arange(size[0]) * height + height // 2, size[0], rounding_mode="floor")
-    columns = torch.div(torch.arange(size[1]) * width + width // 2, size[1], rounding_mode="floor")
-    labels = torch.full(tuple(size), UNLABELLED, dtype=torch.int64, device=target.labels.device)
-    for label, mask in zip(target.labels, target.masks[:, rows][:, :, columns], strict=True):
-        labels[mask] = label
-    return labels
+def pixel_labels(target: Target) -> Tensor:
+    """int64 [H, W]: class of the target at each pixel, `UNLABELLED` where none is. Targets do not overlap."""
+    if not len(target.labels):
+        return torch.full(target.masks.shape[-2:], UNLABELLED, device=target.labels.device)
+    is_covered, owner = target.masks.max(dim=0)
+    return torch.where(is_covered, target.labels[owner], UNLABELLED)
+
+
+def centres(length: int, cells: int, device: torch.device) -> Tensor:
+    """int64 [cells]: the index at the middle of each of `cells` equal parts of 0..length - 1."""
+    return torch.div(torch.arange(cells, device=device) * length + length // 2, cells, rounding_mode="floor")

@@ -1,7 +1,8 @@
 """Bfloat16 where the hardware multiplies it natively, float32 elsewhere.
 
-For whole training steps (`AutocastOptimWrapper`) or for the encoder alone (`Bfloat16Encoder`): on a CPU convolutions
-gain much, while the small matrices of a decoder lose more in conversions than they gain.
+For whole training steps (`AutocastOptimWrapper`), for the encoder alone (`Bfloat16Encoder`) or for one convolution
+(`Bfloat16Convolution`): on a CPU convolutions gain much, while the small matrices of a decoder lose more in conversions
+than they gain.
 """
 
 from __future__ import annotations
@@ -48,3 +49,12 @@ class Bfloat16Encoder(nn.Module):
         with torch.autocast(image_B3HW.device.type, dtype=torch.bfloat16, enabled=is_enabled):
             maps = self.encoder(image_B3HW.contiguous(memory_format=torch.channels_last))
         return tuple(level.float() for level in maps)
+
+
+class Bfloat16Convolution(nn.Conv2d):
+    """A convolution that computes in bfloat16, also where autocast is switched off around it; its result is float32."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float32 [B, C_out, H', W']. x: [B, C_in, H, W]."""
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=has_native_bfloat16(x.device)):
+            return super().forward(x).float()

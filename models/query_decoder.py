@@ -48,7 +48,7 @@ class QueryLayer(nn.Module):
     def forward(
         self, x: Tensor, *, query_position: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None
     ) -> Tensor:
-        """x, query_position: [B, N, D]. key, value: [B, S, D]. allowed: bool [B, N, S], None: everything."""
+        """x, query_position: [B, N, D]. key: [B, S, D]. value: [B or 1, S, D]. allowed: bool [B, N, S], None: all."""
         if self.self_first:
             x = self._attend_to_queries(x, query_position)
         found = self.cross_attention(x + query_position, key, value, allowed=allowed)
@@ -93,13 +93,13 @@ class QueryInitialiser(nn.Module):
 
     def forward(self, task: Tensor, *, mask_features: Tensor, query_position: Tensor, norm: nn.Module) -> Tensor:
         """Initial queries, [B, N, D]. task: [B, D]. query_position: [N, D]. norm: the decoder's output norm."""
-        batch, num_queries = len(task), len(query_position)
+        num_queries = len(query_position)
         token = norm(task) if self.use_task_norm else task
         start = token if self.use_task_token and self.use_task_norm else torch.zeros_like(token)
         num_asked = num_queries - 1 if self.use_task_token else num_queries
         position = sine_positions(mask_features.shape[-2:], token.shape[-1], token.device).flatten(1).T[None]
         # The authors hand positions over as values and add the features to the keys; checkpoints were trained so.
-        value = position.expand(batch, -1, -1).to(token.dtype)
+        value = position.to(token.dtype)
         key = position + self.feature_projection(mask_features).flatten(2).transpose(1, 2)
         queries = start[:, None].expand(-1, num_asked, -1)
         for layer in self.layers:
