@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 IGNORE = 65535
 """class_index of pixels that no metric looks at."""
+NO_BOXES = "none"
+"""box_format of objects whose boxes nobody stated; their `boxes` are zero."""
 
 
 class Task(StrEnum):
@@ -49,7 +51,7 @@ class Instances:
     """N objects of one frame; they may overlap. Build with `make_instances`, which fills the defaults.
 
     masks: N run-length masks at the original size, or None for boxes only.
-    boxes: float64 [N, 4] in `box_format` ("xywh", "xyxy"), absolute pixels, exactly as the file has them.
+    boxes: float64 [N, 4] in `box_format` ("xywh", "xyxy", NO_BOXES), absolute pixels, exactly as the file has them.
     area: float64 [N], square pixels, as the truth file states it (or the mask's).
     class_index: int64 [N].   score: float64 [N], 0..1 (1 for truth).
     object_id: int64 [N], the file's own id.   is_crowd: bool [N].
@@ -160,6 +162,8 @@ class Truth:
     negative_labels, not_exhaustive_labels: class indices that are known to be absent, or not labelled throughout
     (federated truth, LVIS).
     group_of: bool [N] of the only frame, boxes that stand for several objects (OpenImages), or None.
+    overlap: pixels that several polygons of one object cover; a convention of RefCOCO loaders drops them. None: none.
+    subsets: named parts of the split that the sample belongs to, where they are scored apart (ReasonSeg, PhraseCut).
     """
 
     frames: Sequence[Annotation]
@@ -171,6 +175,8 @@ class Truth:
     negative_labels: tuple[int, ...] = ()
     not_exhaustive_labels: tuple[int, ...] = ()
     group_of: NDArray[np.bool_] | None = None
+    overlap: Rle | None = None
+    subsets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,10 +184,12 @@ class Prediction:
     """An answer, one annotation a frame, at the original size of the sample.
 
     tracks: the objects of a video as a whole, where a benchmark ranks or classifies them, or None.
+    is_no_target: whether the expression is said to refer to nothing, whatever the masks (gRefCOCO); None: not said.
     """
 
     frames: Sequence[Annotation]
     tracks: Tracks | None = None
+    is_no_target: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

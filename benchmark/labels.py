@@ -2,7 +2,8 @@
 
 One CSV a label set lies in `label_tables/`: COCO panoptic (133 classes: 80 things in the order of the official list,
 then 53 stuff), ADE20K SceneParsing (150, official order) and Cityscapes (19 evaluated in the order of their train ids;
-the official labels that no metric looks at follow as `ignored`, so that files round-trip).
+the official labels that no metric looks at follow as `ignored`, so that files round-trip). `object` is the one class
+of benchmarks without classes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from benchmark.problems import UsageError
 
 TABLES = Path(__file__).parent / "label_tables"
-NAMES = ("coco_panoptic", "ade20k", "cityscapes")
+NAMES = ("coco_panoptic", "ade20k", "cityscapes", "object")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

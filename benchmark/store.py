@@ -55,6 +55,8 @@ def encode(prediction: Prediction) -> dict[str, Any]:
             name: getattr(prediction.tracks, name).tolist()
             for name in ("object_id", "class_index", "score", "is_crowd", "area")
         }
+    if prediction.is_no_target is not None:
+        content["is_no_target"] = prediction.is_no_target
     return content
 
 
@@ -62,7 +64,11 @@ def decode(content: Mapping[str, Any]) -> Prediction:
     """The prediction that `encode` was given."""
     frames = tuple(_DECODERS[frame["kind"]](frame) for frame in content["frames"])
     tracks = content.get("tracks")
-    return Prediction(frames=frames, tracks=None if tracks is None else _decode_tracks(tracks))
+    return Prediction(
+        frames=frames,
+        tracks=None if tracks is None else _decode_tracks(tracks),
+        is_no_target=content.get("is_no_target"),
+    )
 
 
 def encode_stats(stats: Stats) -> dict[str, Any]:

@@ -97,6 +97,12 @@ def test_tracks_survive_encoding_to_the_bit() -> None:
     assert is_same(store.decode(json.loads(json.dumps(store.encode(prediction)))), prediction)
 
 
+@pytest.mark.parametrize("is_no_target", [None, False, True])
+def test_the_no_target_flag_survives_encoding(is_no_target: bool | None) -> None:
+    prediction = Prediction(frames=(make_instances(class_index=[]),), is_no_target=is_no_target)
+    assert is_same(store.decode(json.loads(json.dumps(store.encode(prediction)))), prediction)
+
+
 @QUICK
 @given(st.lists(label_maps() | panoptics() | instances(), min_size=1, max_size=2))
 def test_decoding_gives_the_encoded_prediction_to_the_bit(frames: list[Annotation]) -> None:
