@@ -8,7 +8,7 @@ marks -1 is NaN. ADE20K's official protocol is the same with 1, 50 and 255 detec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ THRESHOLDS = np.linspace(0.5, 0.95, 10)
 AREA_RANGES = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]])
 """All, small, medium, large: square pixels, both ends included."""
 _SUFFIXES = ("", "s", "m", "l")
-_EMPTY: dict[str, NDArray[Any]] = {
+EMPTY: dict[str, NDArray[Any]] = {
     "class_index": np.zeros(0, np.int64),
     "score": np.zeros(0, np.float64),
     "rank": np.zeros(0, np.int64),
@@ -57,18 +57,11 @@ class CocoAP:
         things = np.flatnonzero(self.labels.is_thing)
         present = np.intersect1d(np.union1d(truth.class_index, found.class_index), things)
         parts = [self._measure_class(truth, found, int(class_index)) for class_index in present]
-        rows = {name: np.concatenate([nothing, *(part[name] for part in parts)]) for name, nothing in _EMPTY.items()}
-        return Stats(sample_id=sample.sample_id, arrays=rows)
+        return stats_of(sample.sample_id, parts)
 
     def pool(self, stats: Sequence[Stats]) -> Pooled:
         """Sort each class by score once; the returned function repeats, cuts and integrates."""
-        rows = frames.columns(stats, _EMPTY)
-        curves = [ClassCurve.of(rows, int(class_index)) for class_index in np.flatnonzero(self.labels.is_thing)]
-
-        def score(weights: NDArray[np.int64] | None) -> Scores:
-            return self._score(curves, rows.weights(weights))
-
-        return score
+        return pool(stats, self.labels, self.max_dets)
 
     def _check(self, sample: Sample, truth: Instances, found: Instances) -> None:
         if self.iou_type == "segm" and (truth.masks is None or found.masks is None):
@@ -79,22 +72,16 @@ class CocoAP:
 
     def _measure_class(self, truth: Instances, found: Instances, class_index: int) -> dict[str, NDArray[Any]]:
         truths = np.flatnonzero(truth.class_index == class_index)
-        ranked = np.flatnonzero(found.class_index == class_index)
-        ranked = ranked[np.argsort(-found.score[ranked], kind="stable")][: self.max_dets[-1]]
-        is_crowd = truth.is_crowd[truths]
-        is_ignored = is_crowd | _is_outside(truth.area[truths])
+        ranked = rank(found.class_index, found.score, class_index, self.max_dets[-1])
         ious, areas = self._compare(found, ranked, truth, truths)
-        is_matched, is_void = match(ious, is_crowd, is_ignored)
-        is_void |= ~is_matched & _is_outside(areas)[:, None, :]
-        return {
-            "class_index": np.full(len(ranked), class_index),
-            "score": found.score[ranked],
-            "rank": np.arange(len(ranked)),
-            "is_hit": np.moveaxis(is_matched & ~is_void, -1, 0),
-            "is_false": np.moveaxis(~is_matched & ~is_void, -1, 0),
-            "truth_class": np.full(len(truths), class_index),
-            "truth_counts": ~is_ignored.T,
-        }
+        return match_class(
+            class_index,
+            found.score[ranked],
+            ious,
+            areas=areas,
+            is_crowd=truth.is_crowd[truths],
+            truth_areas=truth.area[truths],
+        )
 
     def _compare(
         self, found: Instances, ranked: NDArray[np.int64], truth: Instances, truths: NDArray[np.int64]
@@ -108,38 +95,66 @@ class CocoAP:
         ious = masks.iou(detections, [(truth.masks or ())[row] for row in truths], is_crowd)
         return ious, masks.areas(detections).astype(np.float64)
 
-    def _score(self, curves: Sequence[ClassCurve], weights: NDArray[np.int64]) -> Scores:
-        points = [curve.integrate(weights, self.max_dets) for curve in curves]
-        precision = _stack([point.precision for point in points], (len(AREA_RANGES), len(THRESHOLDS)))
-        recall = _stack([point.recall for point in points], (len(AREA_RANGES), len(self.max_dets)))
-        values = {
-            "AP": frames.mean(precision[:, 0]),
-            "AP50": frames.mean(precision[:, 0, 0]),
-            "AP75": frames.mean(precision[:, 0, 5]),
-        }
-        values |= {f"AP{_SUFFIXES[area]}": frames.mean(precision[:, area]) for area in (1, 2, 3)}
-        values |= {f"AR{cap}": frames.mean(recall[:, 0, place]) for place, cap in enumerate(self.max_dets)}
-        values |= {f"AR{_SUFFIXES[area]}": frames.mean(recall[:, area, -1]) for area in (1, 2, 3)}
-        per_class = {
-            self.labels.names[curve.class_index]: {
-                "AP": frames.mean(precision[row, 0]),
-                "AP50": float(precision[row, 0, 0]),
-                f"AR{self.max_dets[-1]}": float(recall[row, 0, -1]),
-            }
-            for row, curve in enumerate(curves)
-        }
-        counts = {
-            "truths": sum(point.num_truths for point in points),
-            "detections": sum(point.num_detections for point in points),
-        }
-        num = int(weights.sum())
-        return Scores(values=values, counts=counts, per_class=per_class, num_expected=num, num_scored=num)
-
 
 def score_names(max_dets: Sequence[int]) -> tuple[str, ...]:
     """Names of the scores of `CocoAP(max_dets=...)`, in the order of the official summary."""
     caps = tuple(f"AR{cap}" for cap in max_dets)
     return ("AP", "AP50", "AP75", "APs", "APm", "APl", *caps, "ARs", "ARm", "ARl")
+
+
+def pool(stats: Sequence[Stats], labels: LabelSet, max_dets: tuple[int, ...]) -> Pooled:
+    """Scores of statistics that hold the rows of `match_class`, over the things of `labels`; `max_dets` ascends."""
+    rows = frames.columns(stats, EMPTY)
+    curves = [ClassCurve.of(rows, int(class_index)) for class_index in np.flatnonzero(labels.is_thing)]
+
+    def score(weights: NDArray[np.int64] | None) -> Scores:
+        return _score(curves, rows.weights(weights), labels, max_dets)
+
+    return score
+
+
+def stats_of(sample_id: str, parts: Sequence[Mapping[str, NDArray[Any]]]) -> Stats:
+    """Statistics of one sample from the rows of its classes, see `match_class`. parts: name -> array [rows, ...]."""
+    rows = {name: np.concatenate([nothing, *(part[name] for part in parts)]) for name, nothing in EMPTY.items()}
+    return Stats(sample_id=sample_id, arrays=rows)
+
+
+def rank(classes: NDArray[np.int64], scores: NDArray[np.float64], class_index: int, most: int) -> NDArray[np.int64]:
+    """Positions, int64 [D], of the best `most` detections of a class by falling score; equal scores keep their order.
+
+    classes: int64 [N]. scores: float64 [N].
+    """
+    members = np.flatnonzero(classes == class_index)
+    return members[np.argsort(-scores[members], kind="stable")][:most]
+
+
+def match_class(
+    class_index: int,
+    scores: NDArray[np.float64],
+    ious: NDArray[np.float64],
+    *,
+    areas: NDArray[np.float64],
+    is_crowd: NDArray[np.bool_],
+    truth_areas: NDArray[np.float64],
+    ranges: NDArray[np.float64] = AREA_RANGES,
+) -> dict[str, NDArray[Any]]:
+    """What is kept of one class in one sample: a row a detection and a row a truth, named as in `EMPTY`.
+
+    scores: float64 [D], falling. ious: float64 [D, G]. areas: float64 [D]. is_crowd: bool [G].
+    truth_areas: float64 [G]. ranges: float64 [A, 2], both ends included.
+    """
+    is_ignored = is_crowd | _is_outside(truth_areas, ranges)
+    is_matched, is_void = match(ious, is_crowd, is_ignored)
+    is_void |= ~is_matched & _is_outside(areas, ranges)[:, None, :]
+    return {
+        "class_index": np.full(len(scores), class_index),
+        "score": scores,
+        "rank": np.arange(len(scores)),
+        "is_hit": np.moveaxis(is_matched & ~is_void, -1, 0),
+        "is_false": np.moveaxis(~is_matched & ~is_void, -1, 0),
+        "truth_class": np.full(is_ignored.shape[1], class_index),
+        "truth_counts": ~is_ignored.T,
+    }
 
 
 def match(
@@ -174,9 +189,39 @@ def match(
     return is_matched, is_void
 
 
-def _is_outside(areas: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _is_outside(areas: NDArray[np.float64], ranges: NDArray[np.float64]) -> NDArray[np.bool_]:
     """bool [A, N]: the area lies outside the range."""
-    return (areas < AREA_RANGES[:, :1]) | (areas > AREA_RANGES[:, 1:])
+    return (areas < ranges[:, :1]) | (areas > ranges[:, 1:])
+
+
+def _score(
+    curves: Sequence[ClassCurve], weights: NDArray[np.int64], labels: LabelSet, max_dets: tuple[int, ...]
+) -> Scores:
+    points = [curve.integrate(weights, max_dets) for curve in curves]
+    precision = _stack([point.precision for point in points], (len(AREA_RANGES), len(THRESHOLDS)))
+    recall = _stack([point.recall for point in points], (len(AREA_RANGES), len(max_dets)))
+    values = {
+        "AP": frames.mean(precision[:, 0]),
+        "AP50": frames.mean(precision[:, 0, 0]),
+        "AP75": frames.mean(precision[:, 0, 5]),
+    }
+    values |= {f"AP{_SUFFIXES[area]}": frames.mean(precision[:, area]) for area in (1, 2, 3)}
+    values |= {f"AR{cap}": frames.mean(recall[:, 0, place]) for place, cap in enumerate(max_dets)}
+    values |= {f"AR{_SUFFIXES[area]}": frames.mean(recall[:, area, -1]) for area in (1, 2, 3)}
+    per_class = {
+        labels.names[curve.class_index]: {
+            "AP": frames.mean(precision[row, 0]),
+            "AP50": float(precision[row, 0, 0]),
+            f"AR{max_dets[-1]}": float(recall[row, 0, -1]),
+        }
+        for row, curve in enumerate(curves)
+    }
+    counts = {
+        "truths": sum(point.num_truths for point in points),
+        "detections": sum(point.num_detections for point in points),
+    }
+    num = int(weights.sum())
+    return Scores(values=values, counts=counts, per_class=per_class, num_expected=num, num_scored=num)
 
 
 def _xywh(instances: Instances) -> NDArray[np.float64]:
