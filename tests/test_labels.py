@@ -13,7 +13,13 @@ from benchmark.contract import Task
 from benchmark.problems import UsageError
 from benchmark.prompts import build_prompt, task_sentence
 
-COUNTS = {"coco_panoptic": (133, 80, 0), "ade20k": (150, 100, 0), "cityscapes": (19, 8, 16), "object": (1, 1, 0)}
+COUNTS = {
+    "coco_panoptic": (133, 80, 0),
+    "ade20k": (150, 100, 0),
+    "cityscapes": (19, 8, 16),
+    "object": (1, 1, 0),
+    "seen_unseen": (2, 2, 0),
+}
 
 
 @pytest.mark.parametrize("name", labels.NAMES)

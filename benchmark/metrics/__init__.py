@@ -17,11 +17,19 @@ from benchmark.metrics import (
     cityscapes_iou,
     panoptic_quality,
     semantic_iou,
+    video_objects,
 )
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.problems import UsageError
 
-_MODULES = (average_precision, panoptic_quality, semantic_iou, cityscapes_iou, cityscapes_instances)
+_MODULES = (
+    average_precision,
+    panoptic_quality,
+    semantic_iou,
+    cityscapes_iou,
+    cityscapes_instances,
+    video_objects,
+)
 
 METRICS: Mapping[str, MetricEntry] = MappingProxyType(
     {name: entry for module in _MODULES for name, entry in module.ENTRIES.items()}

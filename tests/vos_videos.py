@@ -1,0 +1,150 @@
+"""Drawn videos for the tests of video object segmentation, and their files in the official layouts.
+
+A video is a pair of maps uint8 [T, H, W]: truth and prediction, 0 background, 255 void. Discs drift, vanish, return and
+overlap; the prediction follows them late, swaps ids at times and grows specks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.contract import Frames, Panoptic, Prediction, Prompt, Sample, Segment, Task, Tracks, Truth
+from benchmark.formats.indexed_masks import VOID, present, write_ids
+
+Map = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Video:
+    """truth, found: uint8 [T, H, W]. step, digits: of the names of frames (00000, 00001, ...)."""
+
+    name: str
+    truth: Map
+    found: Map
+    step: int = 1
+    digits: int = 5
+
+    @property
+    def frame_names(self) -> list[str]:
+        """Names of the frames, without suffix."""
+        return [f"{self.step * index + (self.step > 1):0{self.digits}d}" for index in range(len(self.truth))]
+
+
+def draw(
+    name: str,
+    dice: np.random.Generator,
+    *,
+    size: tuple[int, int],
+    num_frames: int,
+    ids: Sequence[int],
+    void: bool = False,
+) -> Video:
+    """A video in which every object drifts at its own pace; some are absent for a while."""
+    truth, found = np.zeros((2, num_frames, *size), np.uint8)
+    place = {one: dice.uniform(0, size, 2) for one in ids}
+    speed = {one: dice.uniform(-0.04, 0.04, 2) * size for one in ids}
+    radius = {one: dice.uniform(0.03, 0.25) * min(size) for one in ids}
+    away = {one: dice.integers(0, num_frames, 2) for one in ids}
+    for index in range(num_frames):
+        for one in ids:
+            if index and away[one].min() <= index < away[one].max() and one % 2:
+                continue
+            y, x = place[one] + index * speed[one]
+            cv2.circle(truth[index], (round(x), round(y)), max(1, round(radius[one])), one, -1)
+            if dice.random() < 0.85:
+                late = place[one] + max(index - 1, 0) * speed[one] + dice.uniform(-2, 2, 2)
+                shown = int(dice.choice(list(ids))) if dice.random() < 0.1 else one
+                cv2.circle(found[index], (round(late[1]), round(late[0])), max(1, round(radius[one] * 0.9)), shown, -1)
+        found[index][dice.random(size) < 0.002] = int(dice.choice(list(ids)))
+        if void and index % 3:
+            truth[index, : size[0] // 5, : size[1] // 2] = VOID
+    return Video(name=name, truth=truth, found=found)
+
+
+def drawn_videos() -> list[Video]:
+    """Videos of every kind that the official tools of given objects take."""
+    dice = np.random.default_rng(20240517)
+    videos = [
+        draw("typical", dice, size=(97, 131), num_frames=14, ids=(1, 2, 3)),
+        draw("single", dice, size=(60, 52), num_frames=9, ids=(1,)),
+        draw("many", dice, size=(120, 160), num_frames=7, ids=tuple(range(1, 11))),
+        draw("wide_disc", dice, size=(375, 500), num_frames=5, ids=(1, 2)),
+        draw("three_frames", dice, size=(40, 44), num_frames=3, ids=(1, 2)),
+    ]
+    gap, late = (draw(name, dice, size=(70, 90), num_frames=8, ids=(1, 2, 3, 4)) for name in ("gap", "late"))
+    gap.truth[gap.truth == 2] = 0
+    late.truth[:3][late.truth[:3] == 4] = 0
+    late.truth[:3][late.truth[:3] == 1] = 0
+    nothing = draw("nothing_found", dice, size=(50, 60), num_frames=6, ids=(1, 2))
+    nothing.found[:] = 0
+    vanished = draw("vanished", dice, size=(50, 60), num_frames=10, ids=(1, 2))
+    vanished.truth[3:] = 0
+    full = draw("full_frame", dice, size=(30, 40), num_frames=5, ids=(1, 2))
+    full.truth[:] = 1
+    full.found[2] = 1
+    for video in (gap, late, nothing, vanished, full):
+        limit = video.truth[0].max()
+        video.found[video.found > limit] = 0
+        videos.append(video)
+    return videos
+
+
+def void_videos() -> list[Video]:
+    """Videos with void pixels, for the protocol that matches proposals."""
+    dice = np.random.default_rng(20240518)
+    videos = [
+        draw(f"void_{number}", dice, size=(64, 80), num_frames=6, ids=(1, 2, 3), void=number > 0) for number in range(3)
+    ]
+    for video in videos[1:]:
+        table = np.arange(256, dtype=np.uint8)
+        table[1:4] = (12, 3, 20)
+        video.found[:] = table[video.found]
+    return videos
+
+
+def write_video(folder: Path, video: Video, maps: Map) -> None:
+    """Write a side of a video as indexed PNGs below `folder`/<name>."""
+    for name, numbers in zip(video.frame_names, maps, strict=True):
+        write_ids(folder / video.name / f"{name}.png", numbers)
+
+
+def panoptic(numbers: Map, *, has_void: bool = True) -> Panoptic:
+    """A frame as the reader makes it. numbers: uint8 [H, W]."""
+    ids = present(numbers)
+    segments = tuple(Segment(id=one, class_index=0, is_crowd=has_void and one == VOID) for one in ids)
+    return Panoptic(segment_id=numbers.astype(np.int32), segments=segments)
+
+
+def pair_of(video: Video, tracks: Tracks | None = None) -> tuple[Sample, Prediction]:
+    """The video as a sample with truth, and its prediction."""
+
+    def frames(maps: Map, build: Callable[[Map], Panoptic] = panoptic) -> Frames:
+        return Frames(len(maps), lambda index: build(maps[index]))
+
+    height, width = video.truth.shape[1:]
+    sample = Sample(
+        sample_id=video.name,
+        frames=tuple(Path(f"{name}.jpg") for name in video.frame_names),
+        size=(height, width),
+        prompt=Prompt(task=Task.VOS),
+        truth=Truth(frames=frames(video.truth), tracks=tracks),
+    )
+    return sample, Prediction(frames=frames(video.found))
+
+
+def stored(videos: Sequence[Video]) -> Mapping[str, Map]:
+    """The maps of videos by name, as golden files hold them."""
+    sides = [(f"{video.name}/{side}", getattr(video, side)) for video in videos for side in ("truth", "found")]
+    return dict(sides)
+
+
+def restored(arrays: Mapping[str, Map]) -> list[Video]:
+    """The videos of `stored`."""
+    names = dict.fromkeys(key.rsplit("/", 1)[0] for key in arrays)
+    return [Video(name=name, truth=arrays[f"{name}/truth"], found=arrays[f"{name}/found"]) for name in names]
