@@ -78,21 +78,20 @@ load_weights = load_weights
 # Schedules, as rows of MMEngine parameter schedulers.
 
 
-def poly(iterations: int) -> list:
-    """Down to zero over the run, power 0.9."""
-    return [dict(kind=PolyLR, power=0.9, eta_min=0.0, begin=0, end=iterations, by_epoch=False)]
+poly = [dict(kind=PolyLR, power=0.9, eta_min=0.0, begin=0.0, end=1.0)]
+"""Down to zero over the run."""
 
 
 def steps(*milestones: int) -> list:
     """A tenth after each milestone."""
-    return [dict(kind=MultiStepLR, milestones=list(milestones), gamma=0.1, by_epoch=False)]
+    return [dict(kind=MultiStepLR, milestones=list(milestones), gamma=0.1)]
 
 
-def warm_cosine(iterations: int, warm_up: int) -> list:
-    """Linear up, then half a cosine down to a fiftieth."""
+def warm_cosine(warm_up: float) -> list:
+    """Linear up over a share of the run, then half a cosine down to a fiftieth."""
     return [
-        dict(kind=LinearLR, start_factor=0.02, begin=0, end=warm_up, by_epoch=False),
-        dict(kind=CosineAnnealingLR, eta_min_ratio=0.02, begin=warm_up, end=iterations, by_epoch=False),
+        dict(kind=LinearLR, start_factor=0.02, begin=0.0, end=warm_up),
+        dict(kind=CosineAnnealingLR, eta_min_ratio=0.02, begin=warm_up, end=1.0),
     ]
 
 
@@ -116,7 +115,7 @@ def ade20k(base: int) -> dict:
         object_mask_threshold=0.5,
         test_size=dict(type=TestSize, short_side=base, long_cap=4 * base),
         iterations=160_000,
-        schedule=poly(160_000),
+        schedule=poly,
         recipe=dict(augmentation=scale_and_crop(base, (base, base), pad)),
     )
 
@@ -128,7 +127,7 @@ cityscapes = dict(
     object_mask_threshold=0.8,
     test_size=dict(type=TestSize, short_side=1024, long_cap=2048),
     iterations=90_000,
-    schedule=poly(90_000),
+    schedule=poly,
     recipe=dict(augmentation=scale_and_crop(1024, (512, 1024))),
 )
 
@@ -226,7 +225,7 @@ def mini_training(
         rows={row: 1.0},
         seconds_per_iteration=seconds_per_iteration,
         model=dict(query_decoder=dict(num_classes=num_classes), pixel_supervision=dict(num_classes=num_classes)),
-        trainer=dict(iterations=iterations, schedule=warm_cosine(iterations, iterations // 20)),
+        trainer=dict(iterations=iterations, schedule=warm_cosine(0.05)),
         **source,
     )
 
@@ -294,7 +293,7 @@ mini = dict(
             batch_size=16,
             learning_rate=2e-3,
             backbone_factor=1.0,
-            schedule=warm_cosine(1500, 20),
+            schedule=warm_cosine(0.02),
             autocast="bfloat16",
             workers=0,
             save_interval=250,

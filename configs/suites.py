@@ -37,6 +37,11 @@ suites = {
         "matrix": ["coco_panoptic"],
         "baselines": ["colour_clusters", "most_frequent_class"],
     },
+    # A few minutes of training, for the gate of a change: far from what `full` reaches; it falls when training breaks.
+    "gate": {
+        "benchmarks": ["coco_panoptic_val2017", "coco_instance_val2017", "coco_semantic_val2017"],
+        "options": {"oneformer:mini": ["trainer.iterations=300", "warm_up.trainer.iterations=400"]},
+    },
     "smoke": {
         "benchmarks": ["coco_panoptic_val2017", "coco_instance_val2017", "coco_semantic_val2017"],
         "matrix": [],

@@ -71,10 +71,10 @@ def parameter_groups(
 class Trainer:
     """Numbers of one training run.
 
-    batch_size: images an iteration over all processes. schedule: MMEngine parameter schedulers, their class
-    under `kind`. clip_norm: largest L2
-    norm of the gradient, None for no clipping. autocast: "bfloat16" (where native), "float16" (with loss
-    scaling, GPU only) or None. ema_momentum: weight of the newest parameters in the moving average, None for none.
+    batch_size: images an iteration over all processes. schedule: MMEngine parameter schedulers, their class under
+    `kind`; a `begin` or `end` that is a float is a share of the iterations. clip_norm: largest L2 norm of the
+    gradient, None for no clipping. autocast: "bfloat16" (where native), "float16" (with loss scaling, GPU only) or
+    None. ema_momentum: weight of the newest parameters in the moving average, None for none.
     """
 
     iterations: int
@@ -103,7 +103,7 @@ class Trainer:
             train_dataloader=self._dataloader(sources, seed),
             train_cfg={"by_epoch": False, "max_iters": self.iterations},
             optim_wrapper=self._optim_wrapper(model),
-            param_scheduler=[{"type": row["kind"], **_without_kind(row)} for row in self.schedule],
+            param_scheduler=_schedulers(self.schedule, self.iterations),
             default_hooks={"timer": None, "logger": None, "checkpoint": None, "sampler_seed": None},
             custom_hooks=self._hooks(work_dir, seed, report),
             load_from=str(resume_file) if resume_file.is_file() else None,
@@ -164,8 +164,16 @@ class Trainer:
         return hooks
 
 
-def _without_kind(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key != "kind"}
+def _schedulers(rows: Sequence[Mapping[str, Any]], iterations: int) -> list[dict[str, Any]]:
+    """The schedule in iterations, as MMEngine wants it; a row that a short run leaves no room for is dropped."""
+    found = []
+    for row in rows:
+        settings = {"by_epoch": False, **{key: value for key, value in row.items() if key != "kind"}}
+        shares = [key for key in ("begin", "end") if isinstance(settings.get(key), float)]
+        settings |= {key: round(settings[key] * iterations) for key in shares}
+        if settings.get("begin", 0) < settings.get("end", iterations):
+            found.append({"type": row["kind"], **settings})
+    return found
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.model import BaseModel
-from mmengine.optim import PolyLR
+from mmengine.optim import CosineAnnealingLR, LinearLR, PolyLR
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -148,3 +148,15 @@ def test_encoder_warm_up_teaches_the_encoder_in_place(tmp_path: Path) -> None:
     losses = [json.loads(line)["loss_pixel"] for line in (tmp_path / "scalars.json").read_text().splitlines()]
     assert not torch.equal(backbone.stem.conv1.weight, before)
     assert losses[-1] < losses[0]
+
+
+def test_shares_of_a_schedule_follow_the_number_of_iterations(tmp_path: Path) -> None:
+    schedule = (
+        {"kind": LinearLR, "start_factor": 0.5, "begin": 0.0, "end": 0.25},
+        {"kind": CosineAnnealingLR, "eta_min": 0.0, "begin": 0.25, "end": 1.0},
+    )
+    for iterations in (4, 8, 2):
+        fit(tmp_path / str(iterations), iterations=iterations, schedule=schedule, log_interval=1)
+        lines = (tmp_path / str(iterations) / "scalars.json").read_text().splitlines()
+        rates = [json.loads(line)["lr"] for line in lines]
+        assert len(rates) == iterations and rates[-1] < 0.75 * max(rates)
