@@ -226,7 +226,7 @@ def with_mini_data(plan: Plan, data_root: Path) -> Plan:
 def data_of(data_root: Path | None, truth: Path | None = None) -> str:
     """What a run's identity says of its data: "files", "truth:<path>", or "mini:<key>", also for given mini data."""
     if truth is not None:
-        return f"truth:{truth.resolve()}"
+        return f"truth:{truth.absolute()}"
     if data_root is None:
         return f"mini:{mini_data_key()}"
     if not catalog.is_mini_root(data_root):
@@ -353,7 +353,7 @@ def describe(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
         "data": plan.data,
         "is_mini": plan.is_mini,
         "data_root": None if plan.data_root is None else str(plan.data_root.resolve()),
-        "truth": None if plan.truth is None else str(plan.truth.resolve()),
+        "truth": None if plan.truth is None else str(plan.truth.absolute()),
         "checkpoint": None if plan.checkpoint is None else str(plan.checkpoint),
         "rows": rows,
         "trainings": trainings,
@@ -372,7 +372,7 @@ def lines(plan: Plan) -> list[str]:
         name = row.benchmark.display_name(is_mini=plan.is_mini)
         state = f"{num_samples(plan, row):>6,} samples" if row.is_run else f"not run: {row.reason}"
         text.append(f"  {name:<{width}}  {state}")
-    for one in plan.trainings:
+    for one in () if plan.checkpoint is not None else plan.trainings:
         start = f", starts from {one.start_from}" if one.start_from else ""
         text.append(f"  train {one.label_set}: {one.iterations:,} iterations on {', '.join(one.rows)}{start}")
     if plan.checkpoint is not None:

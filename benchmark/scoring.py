@@ -72,7 +72,7 @@ class Request:
             "protocol": self.chosen_protocol,
             "predictions": str(self.predictions.resolve()),
             "data_root": None if self.root is None else str(self.root.resolve()),
-            "truth": None if self.truth is None else str(self.truth.resolve()),
+            "truth": None if self.truth is None else str(self.truth.absolute()),
         }
 
 

@@ -62,14 +62,14 @@ def panels(record: Record, samples: SampleSet, predictions: PredictionSet) -> tu
 
 
 def prompt_panel(run: Run, record: Record, samples: SampleSet) -> Panel | None:
-    """The median sample of a benchmark, answered under each task sentence; None without a matrix."""
+    """The median sample (of two, the best) of a benchmark, answered under each task sentence; None without a matrix."""
     folders = _asked_folders(run, record)
     if set(folders) != set(TASKS):
         return None
     row = catalog.get(record.benchmark)
     metric = catalog.build_metric(row, record.protocol or None)
-    chosen = choose(metric, store.open_stats(record.folder), record.main_score)
-    wanted = next((choice for choice in chosen if choice.rank in ("median", "only")), None)
+    chosen = {one.rank: one for one in choose(metric, store.open_stats(record.folder), record.main_score)}
+    wanted = next((chosen[rank] for rank in ("median", "only", "best") if rank in chosen), None)
     if wanted is None or wanted.sample_id not in samples.ids:
         return None
     sample = samples[samples.ids.index(wanted.sample_id)]

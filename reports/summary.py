@@ -52,13 +52,17 @@ def headline_table(runs: Sequence[Run], numbers: Sequence[PublishedNumber]) -> T
         rows=tuple(row if is_published else row[:-1] for row in rows),
         note="In brackets: 95 % interval, resampled over the samples."
         + (_MINI_NOTE if is_mini else "")
-        + (_APART_NOTE if is_mini and is_published else ""),
+        + (_APART_NOTE if is_mini and is_published else "")
+        + ("" if all(r.truth_is_official or r.is_mini for run in runs for r in run.records) else _OWN_TRUTH_NOTE),
     )
 
 
 _MINI_NOTE = (
     " Rows with @mini were measured on the generated miniature in the benchmark's official layout, not on the benchmark"
     " itself."
+)
+_OWN_TRUTH_NOTE = (
+    " Truth was given with --truth: these samples are not the official split that published numbers are of."
 )
 _APART_NOTE = " They cannot be compared with the published column, which is the best released model of the same system."
 
