@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from benchmark import metrics, prompts
 from benchmark.contract import Metric, Prediction, PredictionSet, Sample, SampleSet, Task
-from benchmark.datasets import ade20k, cityscapes, coco
+from benchmark.datasets import ade20k, cityscapes, coco, lvis
 from benchmark.formats.listing import Listing
 from benchmark.labels import LabelSet, suggestion
 from benchmark.problems import Problem, UsageError, raise_if_any
@@ -26,7 +26,12 @@ DECODE_UP_TO = 300
 """Number of images up to which a check before evaluation looks at every pixel."""
 
 
-_ROWS = (*coco.ROWS, *ade20k.ROWS, *cityscapes.ROWS)
+_ROWS = (
+    *coco.ROWS,
+    *ade20k.ROWS,
+    *cityscapes.ROWS,
+    *lvis.ROWS,
+)
 
 BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType({row.name: row for row in _ROWS if not row.is_train})
 
@@ -56,8 +61,8 @@ def is_mini_root(root: Path) -> bool:
 
 
 def has_miniature(row: Benchmark) -> bool:
-    """Whether the mini data hold the row in its official layout."""
-    return row.dataset in MINIATURES
+    """Whether the mini data, and the example predictions made on them, hold the row. No boxes so far."""
+    return row.dataset in MINIATURES and row.task is not Task.DETECTION
 
 
 def open_listing(row: Benchmark, root: Path | None, *, truth: Path | None = None, is_mini: bool = False) -> Listing:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from benchmark.problems import UsageError
 
 TABLES = Path(__file__).parent / "label_tables"
-NAMES = ("coco_panoptic", "ade20k", "cityscapes", "object", "seen_unseen")
+NAMES = ("coco_panoptic", "coco", "ade20k", "cityscapes", "lvis_v1", "lvis_v05", "object", "seen_unseen")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,11 @@ from benchmark.prompts import build_prompt, task_sentence
 
 COUNTS = {
     "coco_panoptic": (133, 80, 0),
+    "coco": (80, 80, 0),
     "ade20k": (150, 100, 0),
     "cityscapes": (19, 8, 16),
+    "lvis_v1": (1203, 1203, 0),
+    "lvis_v05": (1230, 1230, 0),
     "object": (1, 1, 0),
     "seen_unseen": (2, 2, 0),
 }
@@ -41,6 +44,16 @@ def test_coco_table_is_the_official_list(samples_dir: Path) -> None:
         for c in labels.load("coco_panoptic").classes
     ]  # fmt: skip
     assert ours == official
+
+
+def test_coco_boxes_have_the_things_of_the_panoptic_table() -> None:
+    things = [row for row in labels.load("coco_panoptic").classes if row.is_thing]
+    assert labels.load("coco").classes == tuple(things)
+
+
+def test_lvis_has_the_official_groups_of_frequency() -> None:
+    groups = [row.supercategory for row in labels.load("lvis_v1").classes]
+    assert [groups.count(group) for group in "rcf"] == [337, 461, 405]
 
 
 def test_coco_things_come_first() -> None:

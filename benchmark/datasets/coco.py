@@ -1,4 +1,4 @@
-"""COCO 2017: panoptic, instance and semantic segmentation of 133 classes.
+"""COCO 2017: boxes and masks of 80 classes, panoptic and semantic segmentation of 133.
 
 {coco, COCO, .}/annotations/{instances,panoptic}_val2017.json, annotations/panoptic_val2017/, panoptic_semseg_val2017/,
 val2017/
@@ -13,10 +13,12 @@ from pathlib import Path
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets import panoptic_json
 from benchmark.datasets.pictures import Pictures, homes_of, read_label_maps, some, the_file, the_folder
-from benchmark.formats import coco_instances, coco_results, label_maps
+from benchmark.formats import coco_results, label_maps
 from benchmark.formats.image_records import Image
 from benchmark.formats.listing import Listing
 from benchmark.row import Benchmark
+
+OBJECTS = (Task.DETECTION, Task.INSTANCE)
 
 
 class CocoLayout:
@@ -27,14 +29,14 @@ class CocoLayout:
 
     def landmark(self, row: Benchmark) -> str:
         """The annotation file."""
-        return f"annotations/{'instances' if row.task is Task.INSTANCE else 'panoptic'}_{row.split}.json"
+        return f"annotations/{'instances' if row.task in OBJECTS else 'panoptic'}_{row.split}.json"
 
     def open(self, row: Benchmark, folder: Path) -> Listing | None:
         """Instances from their own file, semantic maps where they are, everything else from the panoptic file."""
         pictures = _pictures(row, [folder])
         path = folder / self.landmark(row)
-        if row.task is Task.INSTANCE:
-            return coco_instances.read(path, pictures, row.label_set) if path.is_file() else None
+        if row.task in OBJECTS:
+            return panoptic_json.open_objects(row, path, pictures) if path.is_file() else None
         maps = folder / f"panoptic_semseg_{row.split}"
         if row.task is Task.SEMANTIC and maps.is_dir():
             files = label_maps.files_by_stem(maps)
@@ -58,9 +60,11 @@ class CocoLayout:
         """A result JSON, a panoptic JSON with PNGs, or a folder of label PNGs."""
         if row.task is Task.PANOPTIC:
             return panoptic_json.read_predictions(row, path, samples.ids)
-        if row.task is Task.INSTANCE:
+        if row.task in OBJECTS:
             numbering = coco_results.coco_numbering(samples.ids, row.label_set)
-            return coco_results.read_results(the_file(path, row), samples.ids, lambda first: numbering)
+            needs_masks = row.task is Task.INSTANCE
+            file = the_file(path, row)
+            return coco_results.read_results(file, samples.ids, lambda _: numbering, needs_masks=needs_masks)
         files = label_maps.files_by_stem(the_folder(path, row))
         example = f"{stem(samples.ids[0])}.png" if samples.ids else "*.png"
         return read_label_maps(row, path, files, samples.ids, example), {}
@@ -69,7 +73,7 @@ class CocoLayout:
         """The same forms."""
         if row.task is Task.PANOPTIC:
             panoptic_json.write_predictions(row, path, predictions, stem)
-        elif row.task is Task.INSTANCE:
+        elif row.task in OBJECTS:
             coco_results.write_results(path, predictions, coco_results.coco_numbering((), row.label_set))
         else:
             encoding = label_maps.encoding_of(row.label_set)
@@ -109,6 +113,15 @@ ROWS = (
         protocols=("coco",),
         notes="Truth is instances_val2017.json. With --truth panoptic_val2017.json the objects are derived "
         "from it; OneFormer's AP is that number.",
+    ),
+    _val(
+        name="coco_detection_val2017",
+        task=Task.DETECTION,
+        labels="coco",
+        metric="coco_bbox_ap",
+        main_score="AP",
+        protocols=("coco",),
+        notes="Boxes of instances_val2017.json; the size split takes the truth's mask area and the result's box area.",
     ),
     _val(
         name="coco_semantic_val2017",

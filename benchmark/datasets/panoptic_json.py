@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmark.contract import Prediction, PredictionSet, Sample, Task
 from benchmark.datasets.pictures import Pictures
-from benchmark.formats import coco_instances, coco_panoptic, derived
-from benchmark.formats.json_files import read_json
+from benchmark.formats import coco_instances, coco_panoptic, derived, json_lists
 from benchmark.formats.listing import Listing
 from benchmark.problems import DataError, Problem
 from benchmark.row import Benchmark
@@ -24,18 +22,23 @@ def open_file(row: Benchmark, path: Path, pictures: Pictures, folder: Path | Non
 
     folder: the PNGs, where they are not beside the JSON. Raises DataError.
     """
-    document = read_json(path)
-    if not _is_panoptic(document):
-        if row.task is not Task.INSTANCE or row.dataset == "cityscapes":
-            message = f"is no truth for {row.name}: its annotations have no 'segments_info'"
-            raise DataError([Problem(place=str(path), message=message, remedy="Give truth in the row's own layout")])
-        return coco_instances.read(path, pictures, row.label_set)
+    if not _is_panoptic(path):
+        if row.task not in (Task.DETECTION, Task.INSTANCE) or row.dataset == "cityscapes":
+            raise _no_truth(row, path, "have no 'segments_info'")
+        return open_objects(row, path, pictures)
+    if row.task is Task.DETECTION:
+        raise _no_truth(row, path, "are panoptic")
     maps = coco_panoptic.folder_of(path) if folder is None or not any(folder.glob("*.png")) else folder
     listing = coco_panoptic.read_truth(path, maps, pictures.of, row.label_set)
     if row.task is Task.PANOPTIC:
         return listing
     convert = derived.semantic if row.task is Task.SEMANTIC else derived.instances
     return convert(listing, row.label_set)
+
+
+def open_objects(row: Benchmark, path: Path, pictures: Pictures) -> Listing:
+    """The row's truth from a COCO instance JSON; only boxes are read for a row of detections. Raises DataError."""
+    return coco_instances.read(path, pictures, row.label_set, needs_masks=row.task is Task.INSTANCE)
 
 
 def beside(folder: Path, *standard: str) -> Path:
@@ -78,8 +81,12 @@ def _paths(path: Path) -> tuple[Path, Path]:
     raise DataError([Problem(place=str(path), message=message, remedy="Give the JSON of the panoptic predictions")])
 
 
-def _is_panoptic(document: Any) -> bool:
-    annotations = document.get("annotations") if isinstance(document, dict) else None
-    return bool(annotations) and isinstance(annotations, list) and isinstance(annotations[0], dict) and (
-        "segments_info" in annotations[0]
-    )  # fmt: skip
+def _no_truth(row: Benchmark, path: Path, reason: str) -> DataError:
+    message = f"is no truth for {row.name}: its annotations {reason}"
+    return DataError([Problem(place=str(path), message=message, remedy="Give truth in the row's own layout")])
+
+
+def _is_panoptic(path: Path) -> bool:
+    """Whether the annotations of a JSON are panoptic ones; False for a file without annotations."""
+    first = json_lists.first_of(path, "annotations")
+    return isinstance(first, dict) and "segments_info" in first

@@ -5,12 +5,15 @@
 
 `segmentation` is a list of polygons, or run lengths. Boxes and areas stay exactly as the file has them. A polygon that
 overshoots the image is clipped by the rasteriser, as the official tools do, and counted in the listing's notes.
+Data sets that write the same form with differences bring a `Dialect`.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +21,8 @@ import numpy as np
 
 from benchmark import masks
 from benchmark.contract import Instances, Rle, Truth, make_instances
+from benchmark.formats import json_lists
 from benchmark.formats.image_records import Image, read_images
-from benchmark.formats.json_files import expect_lists, read_json
 from benchmark.formats.listing import Entry, Listing
 from benchmark.formats.values import LARGEST, are_numbers, is_number, is_whole
 from benchmark.labels import LabelSet
@@ -32,30 +35,68 @@ CLIPPED = "polygons clipped at the image border"
 DROPPED = "polygons of fewer than three points left out"
 
 
-def read(path: Path, frame_of: Callable[[str], Path], labels: LabelSet, *, needs_masks: bool = True) -> Listing:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """How a relative of the form differs; the defaults are COCO's own. Records come as the file holds them, unchecked.
+
+    image, annotation: a record -> the record as COCO would write it.
+    classes: (path, categories of the file, labels) -> class_index by category_id, and problems.
+    truth: (record of the image, its objects) -> the truth of one image.
+    flaw: record of a sound image -> what else is wrong with it, "" if nothing is.
+    """
+
+    image: Callable[[Any], Any] = lambda record: record
+    annotation: Callable[[Any], Any] = lambda record: record
+    classes: Callable[[Path, Sequence[Any], LabelSet], tuple[Mapping[int, int], list[Problem]]] = (
+        lambda path, categories, labels: (things_of(labels), [])
+    )
+    truth: Callable[[Any, Instances], Truth] = lambda record, objects: Truth(frames=(objects,))
+    flaw: Callable[[Any], str] = lambda record: ""
+
+
+COCO = Dialect()
+
+
+def things_of(labels: LabelSet) -> dict[int, int]:
+    """class_index by category_id of the things of a label set."""
+    return {row.category_id: row.class_index for row in labels.everything if row.is_thing}
+
+
+def read(
+    path: Path,
+    frame_of: Callable[[str], Path],
+    labels: LabelSet,
+    *,
+    needs_masks: bool = True,
+    dialect: Dialect = COCO,
+) -> Listing:
     """Images with their sound objects. Raises DataError if the JSON is broken.
 
     frame_of: file name -> picture. needs_masks: False reads boxes only.
     """
-    document = expect_lists(path, read_json(path), LISTS)
-    images, problems = read_images(path, document["images"])
-    checker = _Checker(path, images, labels, needs_masks)
-    grouped: dict[str, list[Mapping[str, Any]]] = {sample_id: [] for sample_id in images}
+    document = json_lists.open_lists(path, LISTS)
+    records = [dialect.image(record) for record in document["images"]]
+    images, problems = read_images(path, records, dialect.flaw)
+    classes, of_classes = dialect.classes(path, document["categories"], labels)
+    checker = _Checker(path, images, classes, needs_masks)
+    grouped: dict[str, array[int]] = {sample_id: array("q") for sample_id in images}
     for position, annotation in enumerate(document["annotations"]):
-        sample_id = checker.check(position, annotation)
+        sample_id = checker.check(position, dialect.annotation(annotation))
         if sample_id is not None:
-            grouped[sample_id].append(annotation)
+            grouped[sample_id].append(position)
     ordered = list(images.values())
+    by_id = {str(record["id"]): record for record in records if isinstance(record, dict) and "id" in record}
 
     def truth(index: int) -> Truth:
         image = ordered[index]
-        return Truth(frames=(_instances(grouped[image.sample_id], image.size, labels, needs_masks),))
+        own = [dialect.annotation(document["annotations"][position]) for position in grouped[image.sample_id]]
+        return dialect.truth(by_id[image.sample_id], _instances(own, image.size, classes, needs_masks))
 
     entries = tuple(
         Entry(sample_id=image.sample_id, frames=(frame_of(image.file_name),), size=image.size) for image in ordered
     )
     notes = {name: count for name, count in checker.notes.items() if count}
-    return Listing(entries=entries, truth=truth, notes=notes, problems=(*problems, *checker.problems))
+    return Listing(entries=entries, truth=truth, notes=notes, problems=(*problems, *of_classes, *checker.problems))
 
 
 def mask_of(segmentation: Any, size: tuple[int, int]) -> Rle:
@@ -68,8 +109,8 @@ def mask_of(segmentation: Any, size: tuple[int, int]) -> Rle:
 class _Checker:
     """Looks at annotations one by one and collects what is wrong with them."""
 
-    def __init__(self, path: Path, images: Mapping[str, Image], labels: LabelSet, needs_masks: bool) -> None:
-        self.path, self.images, self.labels, self.needs_masks = path, images, labels, needs_masks
+    def __init__(self, path: Path, images: Mapping[str, Image], classes: Mapping[int, int], needs_masks: bool) -> None:
+        self.path, self.images, self.classes, self.needs_masks = path, images, classes, needs_masks
         self.problems: list[Problem] = []
         self.notes: Counter[str] = Counter()
         self.seen: set[int] = set()
@@ -105,8 +146,8 @@ class _Checker:
 
     def _check_fields(self, place: str, annotation: Mapping[str, Any]) -> None:
         category = annotation.get("category_id")
-        if not _is_thing(category, self.labels):
-            remedy = f"Use the ids of the things of {self.labels.name}"
+        if not isinstance(category, int) or category not in self.classes:
+            remedy = f"Use the ids of its {len(self.classes):,} things"
             self._complain(place, f"category_id {category!r} is not a thing of the label set", remedy)
         if not are_numbers(annotation.get("bbox"), 4):
             self._complain(place, f"bbox {annotation.get('bbox')!r} is not [x, y, width, height]", "Write four numbers")
@@ -158,17 +199,11 @@ def run_length_message(value: Mapping[str, Any], size: tuple[int, int]) -> str:
     return "" if rle.size == size else f"the mask is {rle.size[0]}x{rle.size[1]}, the image is {size[0]}x{size[1]}"
 
 
-def _is_thing(category_id: Any, labels: LabelSet) -> bool:
-    if not isinstance(category_id, int) or not labels.has_category(category_id):
-        return False
-    return labels.everything[labels.index_of(category_id)].is_thing
-
-
 def _instances(
-    annotations: Sequence[Mapping[str, Any]], size: tuple[int, int], labels: LabelSet, needs_masks: bool
+    annotations: Sequence[Mapping[str, Any]], size: tuple[int, int], classes: Mapping[int, int], needs_masks: bool
 ) -> Instances:
     return make_instances(
-        class_index=[labels.index_of(annotation["category_id"]) for annotation in annotations],
+        class_index=[classes[annotation["category_id"]] for annotation in annotations],
         masks=[mask_of(annotation["segmentation"], size) for annotation in annotations] if needs_masks else None,
         boxes=np.array([annotation["bbox"] for annotation in annotations], np.float64),
         area=np.array([annotation["area"] for annotation in annotations], np.float64),

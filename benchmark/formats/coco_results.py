@@ -2,24 +2,29 @@
 
 Kept as the official tool reads them: entries stay in file order, because order decides between equal scores. Where
 masks are wanted, boxes beside them are left out and counted: the official loader would take the boxes' areas instead.
+The file is read in windows and masks are parsed again when their image is scored, so that memory stays small.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark import masks
-from benchmark.contract import Instances, Prediction, PredictionSet, Sample, make_instances
-from benchmark.formats.json_files import read_json, write_json
+from benchmark.contract import Instances, Prediction, PredictionSet, Rle, Sample, make_instances
+from benchmark.formats import json_lists
+from benchmark.formats.json_files import write_json
+from benchmark.formats.listing import problems_of
 from benchmark.formats.values import are_numbers, is_number
 from benchmark.labels import LabelSet
-from benchmark.problems import DataError, Problem, raise_if_any
+from benchmark.problems import Problem, raise_if_any
 
 STRIPPED = "boxes beside masks left out"
 UNKNOWN = "Score against the split that these results were made for"
@@ -57,17 +62,14 @@ def read_results(
 
     numbering: the file's way of naming images and classes, told by its first image_id. Raises DataError.
     """
-    entries = read_json(path)
-    if not isinstance(entries, list):
-        message = f"holds a {type(entries).__name__}, expected a list of results"
-        raise DataError([Problem(place=str(path), message=message, remedy="Write one list with an entry per object")])
-    first = entries[0].get("image_id") if entries and isinstance(entries[0], dict) else None
-    reader = _Reader(path=path, numbering=numbering(first), needs_masks=needs_masks)
-    for position, entry in enumerate(entries):
-        reader.add(position, entry)
-    if reader.problems and needs_masks:
-        reader.check_masks()
-    raise_if_any(reader.problems)
+    reader: _Reader | None = None
+    for start, end, entry in json_lists.elements(path):
+        if reader is None:
+            first = entry.get("image_id") if isinstance(entry, dict) else None
+            reader = _Reader(path, numbering(first), sample_ids, needs_masks=needs_masks)
+        reader.add(start, end, entry)
+    reader = reader or _Reader(path, numbering(None), sample_ids, needs_masks=needs_masks)
+    reader.finish()
     return PredictionSet(tuple(sample_ids), reader.prediction), {
         name: count for name, count in reader.notes.items() if count
     }
@@ -94,24 +96,104 @@ def write_results(path: Path, predictions: Iterable[tuple[Sample, Prediction]], 
     write_json(path, entries)
 
 
-@dataclass(slots=True, kw_only=True)
-class _Reader:
-    path: Path
-    numbering: Numbering
-    needs_masks: bool
-    problems: list[Problem] = field(default_factory=list)
-    notes: Counter[str] = field(default_factory=Counter)
-    by_sample: dict[str, list[tuple[int, Mapping[str, Any]]]] = field(default_factory=dict)
-    classes: dict[int, int] = field(default_factory=dict)
-    maskless: set[int] = field(default_factory=set)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Columns:
+    """Results in file order. order: int64 [N], rows by sample. starts: int64 [S + 1], where each sample's begin."""
 
-    def add(self, position: int, entry: Any) -> None:
-        """Check one entry and file it under its sample."""
-        if not isinstance(entry, dict):
+    classes: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    boxes: NDArray[np.float64]
+    order: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, samples: array[int], classes: array[int], scores: array[float], boxes: array[float], num: int) -> Self:
+        """Of columns as they were read, for `num` samples; rows without a sample have -1."""
+        number = np.array(samples, np.int32)
+        order = np.argsort(number, kind="stable")
+        return cls(
+            classes=np.array(classes, np.int64),
+            scores=np.array(scores, np.float64),
+            boxes=np.array(boxes, np.float64).reshape(-1, 4),
+            order=order,
+            starts=np.searchsorted(number[order], np.arange(num + 1)),
+        )
+
+    def rows(self, number: int) -> NDArray[np.int64]:
+        """The rows of a sample, int64 [D], in file order."""
+        return self.order[self.starts[number] : self.starts[number + 1]]
+
+
+class _Reader:
+    """Keeps a row a result: numbers of boxes as columns, masks by their places in the file."""
+
+    def __init__(self, path: Path, numbering: Numbering, sample_ids: Sequence[str], *, needs_masks: bool) -> None:
+        self.path, self.numbering, self.needs_masks = path, numbering, needs_masks
+        self.problems: list[Problem] = []
+        self.notes: Counter[str] = Counter()
+        self._number = {sample_id: number for number, sample_id in enumerate(sample_ids)}
+        self._entries = json_lists.FileList(path)
+        self._samples, self._classes = array("i"), array("i")
+        self._scores, self._boxes = array("d"), array("d")
+        self._maskless: set[int] = set()
+        self._columns = _Columns.of(self._samples, self._classes, self._scores, self._boxes, 0)
+
+    def add(self, start: int, end: int, entry: Any) -> None:
+        """Check one entry, whose text is bytes start..end, and keep it if its image and class are known."""
+        position = len(self._entries)
+        self._entries.add(start, end)
+        sample, class_index, score = -1, None, 0.0
+        if isinstance(entry, dict):
+            sample_id = self.numbering.image(entry.get("image_id"))
+            class_index = self.numbering.category(entry.get("category_id"))
+            sample = -1 if sample_id is None or class_index is None else self._number[sample_id]
+            score = entry.get("score", 0.0)
+            self._check(position, entry, sample_id, class_index)
+        else:
             self._complain(position, "is not an object", "Write one object for each result")
-            return
-        sample_id = self.numbering.image(entry.get("image_id"))
-        class_index = self.numbering.category(entry.get("category_id"))
+        is_sound = not self.problems
+        self._samples.append(sample)
+        self._classes.append(-1 if class_index is None else class_index)
+        self._scores.append(score if is_sound else 0.0)
+        if not self.needs_masks:
+            self._boxes.extend(entry["bbox"] if is_sound else (0.0, 0.0, 0.0, 0.0))
+
+    def finish(self) -> None:
+        """Group the rows by sample. Raises DataError with the problems of all entries and, if any, of all masks."""
+        kept = (self._samples, self._classes, self._scores, self._boxes)
+        self._columns = _Columns.of(*kept, len(self._number))
+        if self.problems and self.needs_masks:
+            for number in range(len(self._number)):
+                self.problems += problems_of(lambda one=number: self._masks(self._columns.rows(one)))  # type: ignore[misc]
+        raise_if_any(self.problems)
+
+    def prediction(self, sample_id: str) -> Prediction:
+        """The results of one sample, in file order; masks are decoded here."""
+        rows = self._columns.rows(self._number[sample_id])
+        found = self._masks(rows) if self.needs_masks else None
+        boxes = self._columns.boxes[rows] if found is None else masks.bounding_boxes(found)
+        instances = make_instances(
+            class_index=self._columns.classes[rows],
+            masks=found,
+            boxes=boxes,
+            area=masks.areas(found).astype(np.float64) if found is not None else boxes[:, 2:].prod(axis=1),
+            score=self._columns.scores[rows],
+        )
+        return Prediction(frames=(instances,))
+
+    def _masks(self, rows: NDArray[np.int64]) -> list[Rle]:
+        found, problems = [], []
+        for row in rows.tolist():
+            if row in self._maskless:
+                continue
+            try:
+                found.append(masks.from_json(self._entries[row]["segmentation"]))
+            except (ValueError, TypeError, OverflowError) as error:
+                problems.append(self._problem(row, f"the mask is broken: {error}", "Write COCO run lengths"))
+        raise_if_any(problems)
+        return found
+
+    def _check(self, position: int, entry: Mapping[str, Any], sample_id: str | None, class_index: int | None) -> None:
         if sample_id is None:
             self._complain(position, f"image_id {entry.get('image_id')!r} is not in this benchmark", UNKNOWN)
         if class_index is None:
@@ -120,47 +202,6 @@ class _Reader:
         if not is_number(entry.get("score")):
             message = f"score {entry.get('score')!r} is not a finite number"
             self._complain(position, message, "Rank results by finite scores")
-        self._check_shape(position, entry)
-        if sample_id is not None and class_index is not None:
-            self.by_sample.setdefault(sample_id, []).append((position, entry))
-            self.classes[position] = class_index
-
-    def check_masks(self) -> None:
-        """Decode every mask, to report their problems together with those found before."""
-        for sample_id in self.by_sample:
-            try:
-                self._masks(sample_id)
-            except DataError as error:
-                self.problems += error.problems
-
-    def prediction(self, sample_id: str) -> Prediction:
-        """The results of one sample, in file order; masks are decoded here."""
-        rows = self.by_sample.get(sample_id, [])
-        found = self._masks(sample_id) if self.needs_masks else None
-        boxes = None if self.needs_masks else np.array([entry["bbox"] for _, entry in rows], np.float64)
-        area = boxes.reshape(-1, 4)[:, 2:].prod(axis=1) if boxes is not None else None
-        instances = make_instances(
-            class_index=[self.classes[position] for position, _ in rows],
-            masks=found,
-            boxes=masks.bounding_boxes(found) if found is not None else boxes,
-            area=masks.areas(found).astype(np.float64) if found is not None else area,
-            score=np.array([entry["score"] for _, entry in rows], np.float64),
-        )
-        return Prediction(frames=(instances,))
-
-    def _masks(self, sample_id: str) -> list[Any]:
-        found, problems = [], []
-        for position, entry in self.by_sample.get(sample_id, []):
-            if position in self.maskless:
-                continue
-            try:
-                found.append(masks.from_json(entry["segmentation"]))
-            except (ValueError, TypeError, OverflowError) as error:
-                problems.append(self._problem(position, f"the mask is broken: {error}", "Write COCO run lengths"))
-        raise_if_any(problems)
-        return found
-
-    def _check_shape(self, position: int, entry: dict[str, Any]) -> None:
         if not self.needs_masks:
             if not are_numbers(entry.get("bbox"), 4):
                 message = f"bbox {entry.get('bbox')!r} is not [x, y, width, height]"
@@ -169,7 +210,7 @@ class _Reader:
         if not isinstance(entry.get("segmentation"), dict):
             message = "has no 'segmentation' in run lengths"
             self._complain(position, message, "Write a mask for every result; boxes alone have no mask score")
-            self.maskless.add(position)
+            self._maskless.add(position)
         self.notes[STRIPPED] += int("bbox" in entry)
 
     def _complain(self, position: int, message: str, remedy: str) -> None:

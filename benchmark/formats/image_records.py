@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,17 @@ class Image:
     size: tuple[int, int]
 
 
-def read_images(path: Path, records: Sequence[Any]) -> tuple[dict[str, Image], list[Problem]]:
-    """Sound images by sample id, in file order, and the problems of all others."""
+def read_images(
+    path: Path, records: Sequence[Any], flaw: Callable[[Any], str] = lambda record: ""
+) -> tuple[dict[str, Image], list[Problem]]:
+    """Sound images by sample id, in file order, and the problems of all others.
+
+    flaw: sound record -> what a data set's own fields lack, "" if nothing.
+    """
     images: dict[str, Image] = {}
     problems = []
     for position, record in enumerate(records):
-        message = _message(record)
+        message = _message(record) or flaw(record)
         sample_id = str(record["id"]) if not message else ""
         if not message and sample_id in images:
             message = "the id is used by two images"

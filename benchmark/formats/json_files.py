@@ -6,6 +6,7 @@ Nothing here knows what a document means; readers check its fields.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ def read_json(path: Path) -> Any:
         raise _error(
             str(path), f"cannot be read ({error.strerror})", "Check the file's kind and permissions"
         ) from error
+    except RecursionError as error:
+        raise _error(str(path), "broken JSON (nested too deeply)", "Expected a file of this row's layout") from error
     except json.JSONDecodeError as error:
         message = f"broken JSON at line {error.lineno}, column {error.colno} ({error.msg})"
         raise _error(str(path), message, "The file may be cut off; download or write it again") from error
@@ -40,11 +43,16 @@ def expect_lists(path: Path, value: Any, names: tuple[str, ...]) -> dict[str, li
     if not isinstance(value, dict):
         found = f"holds a {type(value).__name__}, expected an object with {', '.join(names)}"
         raise _error(str(path), found, "Give the annotation file of this row")
-    wrong = [name for name in names if not isinstance(value.get(name), list)]
-    if wrong:
-        message = f"lacks the list {' and the list '.join(repr(name) for name in wrong)}"
-        raise _error(str(path), message, f"Expected an object with the lists {', '.join(names)}")
+    absent = [name for name in names if not isinstance(value.get(name), list)]
+    if absent:
+        raise lacking(path, absent, names)
     return value
+
+
+def lacking(path: Path, absent: Sequence[str], names: Sequence[str]) -> DataError:
+    """The complaint about a file without the lists `absent`; it should have all of `names`."""
+    message = f"lacks the list {' and the list '.join(repr(name) for name in absent)}"
+    return _error(str(path), message, f"Expected an object with the lists {', '.join(names)}")
 
 
 def _error(place: str, message: str, remedy: str) -> DataError:

@@ -15,6 +15,7 @@ from benchmark.metrics import (
     average_precision,
     cityscapes_instances,
     cityscapes_iou,
+    federated_precision,
     panoptic_quality,
     semantic_iou,
     video_objects,
@@ -24,6 +25,7 @@ from benchmark.problems import UsageError
 
 _MODULES = (
     average_precision,
+    federated_precision,
     panoptic_quality,
     semantic_iou,
     cityscapes_iou,

@@ -69,14 +69,17 @@ class ClassCurve:
             truth_counts=rows.arrays["truth_counts"][truths],
         )
 
-    def integrate(self, weights: NDArray[np.int64], max_dets: Sequence[int]) -> Integral:
-        """Precision and recall when sample s counts weights[s] times, at most max_dets[-1] detections an image."""
+    def integrate(self, weights: NDArray[np.int64], max_dets: Sequence[int], *, most: int | None = None) -> Integral:
+        """Precision and recall when sample s counts weights[s] times, at most max_dets[-1] detections an image.
+
+        weights: int64 [S]. most: detections of the class that are kept in all samples together, None: all.
+        """
         num_areas, num_levels, _ = self.is_hit.shape
         precision = np.full((num_areas, num_levels), np.nan)
         recall = np.full((num_areas, len(max_dets)), np.nan)
         num_truths = weights[self.truth_sample] @ self.truth_counts
         if num_truths.any():
-            rows = self._repeated(weights)
+            rows = self._repeated(weights, most)
             is_hit, is_false, rank = self.is_hit[..., rows], self.is_false[..., rows], self.rank[rows]
             for area in np.flatnonzero(num_truths):
                 precision[area] = interpolate(is_hit[area], is_false[area], int(num_truths[area])).mean(axis=-1)
@@ -89,17 +92,17 @@ class ClassCurve:
             num_detections=int(weights[self.sample].sum()),
         )
 
-    def _repeated(self, weights: NDArray[np.int64]) -> NDArray[np.int64] | slice:
-        """Rows in the order in which a data set of repeated samples would have them."""
+    def _repeated(self, weights: NDArray[np.int64], most: int | None) -> NDArray[np.int64] | slice:
+        """The first rows in the order in which a data set of repeated samples would have them."""
         repeats = weights[self.sample]
         if (repeats == 1).all():
-            return slice(None)
+            return slice(most)
         rows = np.repeat(np.arange(len(repeats)), repeats)
         if not self.has_ties:
-            return rows
+            return rows[:most]
         # Rows of one sample and one score stay together copy by copy: 1 2 1 2, where repeating gives 1 1 2 2.
         copy = np.arange(len(rows)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-        return rows[np.lexsort((rows, copy, self.tie[rows]))]
+        return rows[np.lexsort((rows, copy, self.tie[rows]))][:most]
 
 
 def interpolate(is_hit: NDArray[np.bool_], is_false: NDArray[np.bool_], num_truths: int) -> NDArray[np.float64]:

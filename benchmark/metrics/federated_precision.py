@@ -1,0 +1,218 @@
+"""Average precision on federated truth, as the LVIS API: https://github.com/lvis-dataset/lvis-api (v1, 2021)
+
+Only classes that a person looked for count in an image: detections of a class that is neither marked nor verified to
+be absent are dropped, and where a class is not marked exhaustively, detections without a truth are neither right nor
+wrong. The 300 most confident detections of an image are kept, whatever their class; the fixed protocol (Dave et al.
+2021) keeps instead the 10,000 most confident of each class over the data set. What has no area counts on neither side,
+but towards the limits. There are no crowds: `is_crowd` of the truth holds the annotation's `ignore` flag. Deviations:
+as of `CocoAP` (object id 0, NaN for -1), and no results at all score 0; in the fixed protocol equal scores at the limit
+are kept in the order of image ids, not of the result file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.contract import Instances, Pooled, Prediction, Sample, Scores, Stats
+from benchmark.labels import LabelSet
+from benchmark.metrics import frames, overlaps
+from benchmark.metrics.average_precision import AREA_RANGES, THRESHOLDS, match
+from benchmark.metrics.entry import MetricEntry, Protocol
+from benchmark.metrics.precision_curve import ClassCurve, Integral
+
+PER_IMAGE = 300
+PER_CLASS = 10_000
+FREQUENCIES = ("r", "c", "f")
+"""Groups of classes by number of training images: up to 10, up to 100, more. They are the label set's supercategory."""
+SCORES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "APr", "APc", "APf")
+_BIT = (1 << np.arange(len(THRESHOLDS))).astype(np.uint16)
+_EMPTY: dict[str, NDArray[Any]] = {
+    "class_index": np.zeros(0, np.int32),
+    "score": np.zeros(0, np.float64),
+    "hits": np.zeros((0, len(AREA_RANGES)), np.uint16),
+    "falses": np.zeros((0, len(AREA_RANGES)), np.uint16),
+    "truth_class": np.zeros(0, np.int32),
+    "truth_counts": np.zeros((0, len(AREA_RANGES)), bool),
+}
+"""A row a detection and a row a truth. hits, falses: one bit a threshold, so that six million rows stay small."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LvisAP:
+    """AP over the classes of `labels`. kind: what is compared.
+
+    per_image: detections kept per image, over all classes. per_class: the same over the data set. None: all.
+    """
+
+    labels: LabelSet
+    kind: overlaps.Kind
+    per_image: int | None = PER_IMAGE
+    per_class: int | None = None
+
+    def measure(self, sample: Sample, prediction: Prediction) -> Stats:
+        """Match the detections of one image; keeps a row a detection and a row a truth."""
+        truth, found = frames.pair(sample, prediction, Instances)
+        overlaps.check(sample.sample_id, self.kind, truth, found)
+        kept = self._most_confident(found.score)
+        marked = truth.class_index[truth.area > 0]
+        verified = [*marked, *(sample.truth.negative_labels if sample.truth else ())]
+        areas = overlaps.areas(self.kind, found)
+        counts = np.isin(found.class_index[kept], verified) & (areas[kept] > 0)
+        rows, present = kept[counts], np.union1d(marked, found.class_index[kept[counts]])
+        found = replace(found, area=areas)
+        parts = [self._measure_class(sample, truth, found, rows, int(class_index)) for class_index in present]
+        if self.per_class is not None:
+            parts.append(_unverified(found, kept[~counts]))
+        joined = {name: np.concatenate([nothing, *(part[name] for part in parts)]) for name, nothing in _EMPTY.items()}
+        return Stats(sample_id=sample.sample_id, arrays=joined)
+
+    def pool(self, stats: Sequence[Stats]) -> Pooled:
+        """Sort each class by score once; the returned function repeats, cuts and integrates."""
+        rows = frames.columns(stats, _EMPTY)
+        curves = list(_curves(rows, self.labels.num_classes))
+
+        def score(weights: NDArray[np.int64] | None) -> Scores:
+            return self._score(curves, rows.weights(weights))
+
+        return score
+
+    def _most_confident(self, scores: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Positions of the detections that are kept: all in file order, or the best by falling score."""
+        if self.per_image is None or len(scores) <= self.per_image:
+            return np.arange(len(scores))
+        return np.argsort(-scores, kind="stable")[: self.per_image]
+
+    def _measure_class(
+        self, sample: Sample, truth: Instances, found: Instances, kept: NDArray[np.int64], class_index: int
+    ) -> dict[str, NDArray[Any]]:
+        truths = np.flatnonzero((truth.class_index == class_index) & (truth.area > 0))
+        ranked = kept[found.class_index[kept] == class_index]
+        ranked = ranked[np.argsort(-found.score[ranked], kind="stable")]
+        is_ignored = truth.is_crowd[truths] | _is_outside(truth.area[truths])
+        no_crowd = np.zeros(len(truths), bool)
+        ious = overlaps.compare(self.kind, found, ranked, truth, truths, no_crowd)
+        is_matched, is_void = match(ious, no_crowd, is_ignored)
+        is_partly_marked = sample.truth is not None and class_index in sample.truth.not_exhaustive_labels
+        is_void |= ~is_matched & (_is_outside(found.area[ranked]) | is_partly_marked)[:, None, :]
+        return {
+            "class_index": np.full(len(ranked), class_index),
+            "score": found.score[ranked],
+            "hits": _packed(is_matched & ~is_void),
+            "falses": _packed(~is_matched & ~is_void),
+            "truth_class": np.full(len(truths), class_index),
+            "truth_counts": ~is_ignored.T,
+        }
+
+    def _score(self, curves: Sequence[ClassCurve], weights: NDArray[np.int64]) -> Scores:
+        points = [curve.integrate(weights, (1,), most=self.per_class) for curve in curves]
+        precision, recall = _tables(points)
+        groups = np.array([row.supercategory for row in self.labels.classes])
+        values = {
+            "AP": frames.mean(precision[:, 0]),
+            "AP50": frames.mean(precision[:, 0, 0]),
+            "AP75": frames.mean(precision[:, 0, 5]),
+        }
+        values |= {f"AP{letter}": frames.mean(precision[:, area]) for area, letter in ((1, "s"), (2, "m"), (3, "l"))}
+        values |= {f"AP{group}": frames.mean(precision[groups == group, 0]) for group in FREQUENCIES}
+        values |= {name: frames.mean(recall[:, area]) for area, name in enumerate(recall_names(self.per_image))}
+        per_class = {
+            row.name: {"AP": frames.mean(precision[place, 0]), "AP50": float(precision[place, 0, 0])}
+            for place, row in enumerate(self.labels.classes)
+        }
+        counts = {
+            "truths": sum(point.num_truths for point in points),
+            "detections": sum(point.num_detections for point in points),
+        }
+        num = int(weights.sum())
+        return Scores(values=values, counts=counts, per_class=per_class, num_expected=num, num_scored=num)
+
+
+def recall_names(per_image: int | None) -> tuple[str, ...]:
+    """Names of the average recalls: of all objects, small, medium and large ones."""
+    limit = "" if per_image is None else f"@{per_image}"
+    return tuple(f"AR{size}{limit}" for size in ("", "s", "m", "l"))
+
+
+def _curves(rows: frames.Columns, num_classes: int) -> Iterator[ClassCurve]:
+    """One curve a class; rows are grouped once, since there are many classes."""
+    groups = [_groups(rows.arrays[name], num_classes) for name in ("class_index", "truth_class")]
+    for class_index, (detections, truths) in enumerate(zip(*groups, strict=True)):
+        own = {
+            "class_index": rows.arrays["class_index"][detections],
+            "score": rows.arrays["score"][detections],
+            "rank": np.zeros(len(detections), np.int64),
+            "is_hit": _unpacked(rows.arrays["hits"][detections]),
+            "is_false": _unpacked(rows.arrays["falses"][detections]),
+            "truth_class": rows.arrays["truth_class"][truths],
+            "truth_counts": rows.arrays["truth_counts"][truths],
+        }
+        sample = {"score": rows.sample["score"][detections], "truth_class": rows.sample["truth_class"][truths]}
+        yield ClassCurve.of(frames.Columns(rows.order, own, sample), class_index)
+
+
+def _groups(classes: NDArray[np.int32], num_classes: int) -> list[NDArray[np.int64]]:
+    """Rows of every class, in order. classes: int32 [N]."""
+    order = np.argsort(classes, kind="stable")
+    return np.split(order, np.searchsorted(classes[order], np.arange(1, num_classes)))
+
+
+def _unverified(found: Instances, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """Detections that count towards a limit and nothing else. rows: int64 [D]."""
+    nothing = np.zeros((len(rows), len(AREA_RANGES)), np.uint16)
+    kept: dict[str, NDArray[Any]] = {
+        "class_index": found.class_index[rows],
+        "score": found.score[rows],
+        "hits": nothing,
+        "falses": nothing,
+    }
+    return {**_EMPTY, **kept}
+
+
+def _is_outside(areas: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """bool [A, N]: the area lies outside the range."""
+    return (areas < AREA_RANGES[:, :1]) | (areas > AREA_RANGES[:, 1:])
+
+
+def _packed(flags: NDArray[np.bool_]) -> NDArray[np.uint16]:
+    """bool [A, T, N] as uint16 [N, A], a bit a threshold."""
+    return np.asarray(np.moveaxis(flags, -1, 0) @ _BIT, np.uint16)
+
+
+def _unpacked(bits: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """uint16 [N, A] as bool [N, A, T]."""
+    return (bits[..., None] & _BIT) != 0
+
+
+def _tables(points: Sequence[Integral]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Precision [C, A, T] and recall [C, A] of all classes."""
+    return np.stack([point.precision for point in points]), np.stack([point.recall[:, 0] for point in points])
+
+
+def _protocols(kinds: dict[str, overlaps.Kind], fixed: overlaps.Kind) -> dict[str, Protocol]:
+    """Protocols by name: with the official limit an image for every kind, and with the fixed limits for one."""
+    found = {
+        name: Protocol(
+            build=partial(_build, kind=kind, per_image=PER_IMAGE), score_names=(*SCORES, *recall_names(PER_IMAGE))
+        )
+        for name, kind in kinds.items()
+    }
+    build = partial(_build, kind=fixed, per_image=None, per_class=PER_CLASS)
+    return found | {"fixed": Protocol(build=build, score_names=(*SCORES, *recall_names(None)))}
+
+
+def _build(labels: LabelSet, *, kind: overlaps.Kind, per_image: int | None, per_class: int | None = None) -> LvisAP:
+    return LvisAP(labels=labels, kind=kind, per_image=per_image, per_class=per_class)
+
+
+TOOL = "lvis-api 0.5.3 (repository head)"
+
+ENTRIES = {
+    "lvis_segm_ap": MetricEntry(protocols=_protocols({"lvis": "segm", "boundary": "boundary"}, "segm"), tool=TOOL),
+    "lvis_bbox_ap": MetricEntry(protocols=_protocols({"lvis": "bbox"}, "bbox"), tool=TOOL),
+}

@@ -1,0 +1,91 @@
+"""How far detections overlap truths: of boxes, of masks, or of masks and their boundaries.
+
+Boundary overlap follows the Boundary IoU API (https://github.com/bowenc0221/boundary-iou-api, Cheng et al. 2021): a
+mask's boundary is what an erosion by 2 % of the image diagonal removes, pixels at the image border included, and the
+lesser of mask and boundary IoU counts. A crowd keeps its mask IoU.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark import masks
+from benchmark.contract import Instances, Rle
+from benchmark.problems import BenchmarkError
+
+Kind = Literal["bbox", "segm", "boundary"]
+BOUNDARY_SHARE = 0.02
+"""Width of a boundary over the image diagonal."""
+
+
+def compare(
+    kind: Kind,
+    found: Instances,
+    rows: NDArray[np.int64],
+    truth: Instances,
+    truth_rows: NDArray[np.int64],
+    is_crowd: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """IoU float64 [D, G] of some detections with some truths.
+
+    rows: int64 [D], positions in `found`. truth_rows: int64 [G], positions in `truth`. is_crowd: bool [G].
+    """
+    if kind == "bbox":
+        return masks.box_iou(xywh(found)[rows], xywh(truth)[truth_rows], is_crowd)
+    ours, theirs = _chosen(found, rows), _chosen(truth, truth_rows)
+    ious = masks.iou(ours, theirs, is_crowd)
+    if kind == "boundary" and ious.any():
+        rows, columns = np.flatnonzero(ious.any(axis=1)), np.flatnonzero(ious.any(axis=0))
+        edges = [boundary(ours[row]) for row in rows], [boundary(theirs[column]) for column in columns]
+        near = ious[np.ix_(rows, columns)]
+        ious[np.ix_(rows, columns)] = np.where(is_crowd[columns], near, np.minimum(near, masks.iou(*edges)))
+    return ious
+
+
+def areas(kind: Kind, found: Instances) -> NDArray[np.float64]:
+    """Areas of detections, float64 [N]: of boxes where boxes are compared, else of masks."""
+    if kind == "bbox":
+        return np.asarray(xywh(found)[:, 2:].prod(axis=1))
+    return masks.areas(found.masks or ()).astype(np.float64)
+
+
+def boundary(rle: Rle) -> Rle:
+    """The part of a mask that lies within the boundary width of its outline."""
+    height, width = rle.size
+    steps = max(1, round(BOUNDARY_SHARE * float(np.hypot(height, width))))
+    x, y, w, h = (int(value) for value in masks.bounding_box(rle))
+    if not w or not h:
+        return rle
+    mask = masks.decode(rle)
+    # A ring of zeros makes the image border, and that of the cut-out, part of the outline.
+    inside = np.pad(mask[y : y + h, x : x + w].astype(np.uint8), 1)
+    inner = cv2.erode(inside, np.ones((3, 3), np.uint8), iterations=steps)[1:-1, 1:-1]
+    mask[y : y + h, x : x + w] &= inner == 0
+    return masks.encode(mask)
+
+
+def xywh(instances: Instances) -> NDArray[np.float64]:
+    """Boxes as (x, y, w, h), float64 [N, 4]. Raises BenchmarkError for boxes in another format."""
+    if instances.box_format == "xywh":
+        return instances.boxes
+    if instances.box_format == "xyxy":
+        return np.concatenate((instances.boxes[:, :2], instances.boxes[:, 2:] - instances.boxes[:, :2]), axis=1)
+    raise BenchmarkError(f"Boxes are in format {instances.box_format!r}; this metric reads 'xywh' and 'xyxy'.")
+
+
+def check(sample_id: str, kind: Kind, truth: Instances, found: Instances) -> None:
+    """Raise BenchmarkError unless both sides can be compared and all scores are numbers."""
+    if kind != "bbox" and (truth.masks is None or found.masks is None):
+        role = "truth" if truth.masks is None else "prediction"
+        raise BenchmarkError(f"{sample_id}: {role} has no masks, this metric compares masks.")
+    if np.isnan(found.score).any():
+        raise BenchmarkError(f"{sample_id}: prediction holds a score that is NaN. Write finite scores.")
+
+
+def _chosen(instances: Instances, rows: NDArray[np.int64]) -> list[Rle]:
+    found = instances.masks or ()
+    return [found[row] for row in rows]
