@@ -21,7 +21,19 @@ from numpy.typing import NDArray
 from benchmark.problems import UsageError
 
 TABLES = Path(__file__).parent / "label_tables"
-NAMES = ("coco_panoptic", "coco", "ade20k", "cityscapes", "lvis_v1", "lvis_v05", "object", "seen_unseen")
+NAMES = (
+    "coco_panoptic",
+    "coco",
+    "ade20k",
+    "cityscapes",
+    "lvis_v1",
+    "lvis_v05",
+    "object",
+    "seen_unseen",
+    "mot_challenge",
+    "mots_challenge",
+    "kitti_mots",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,9 @@ COUNTS = {
     "lvis_v05": (1230, 1230, 0),
     "object": (1, 1, 0),
     "seen_unseen": (2, 2, 0),
+    "mot_challenge": (1, 1, 12),
+    "mots_challenge": (1, 1, 1),
+    "kitti_mots": (2, 2, 0),
 }
 
 

@@ -18,6 +18,7 @@ from benchmark.metrics import (
     federated_precision,
     panoptic_quality,
     semantic_iou,
+    tracking,
     video_objects,
 )
 from benchmark.metrics.entry import MetricEntry, Protocol
@@ -31,6 +32,7 @@ _MODULES = (
     cityscapes_iou,
     cityscapes_instances,
     video_objects,
+    tracking,
 )
 
 METRICS: Mapping[str, MetricEntry] = MappingProxyType(
