@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from benchmark import metrics, prompts
 from benchmark.contract import Metric, Prediction, PredictionSet, Sample, SampleSet, Task
-from benchmark.datasets import ade20k, cityscapes, coco, lvis, mot, mots
+from benchmark.datasets import ade20k, cityscapes, coco, davis, lvis, mot, mots
 from benchmark.formats.listing import Listing
 from benchmark.labels import LabelSet, suggestion
 from benchmark.problems import Problem, UsageError, raise_if_any
@@ -33,6 +33,7 @@ _ROWS = (
     *lvis.ROWS,
     *mot.ROWS,
     *mots.ROWS,
+    *davis.ROWS,
 )
 
 BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType({row.name: row for row in _ROWS if not row.is_train})

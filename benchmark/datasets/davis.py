@@ -1,0 +1,164 @@
+"""DAVIS 2016 and 2017: video object segmentation of given objects, and of proposals that are matched to objects.
+
+{DAVIS, davis, .}/Annotations{,_unsupervised}/480p/<video>/00000.png, JPEGImages/480p/<video>/00000.jpg,
+ImageSets/{2016,2017,2019}/<split>.txt
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
+from benchmark.datasets import videos
+from benchmark.datasets.pictures import the_folder
+from benchmark.datasets.videos import Clip, Wanted
+from benchmark.formats import indexed_masks, video_results
+from benchmark.formats.indexed_masks import Reading
+from benchmark.formats.listing import Listing
+from benchmark.problems import Problem
+from benchmark.row import Benchmark, DataNotFound
+
+RESOLUTION = "480p"
+LISTS: Mapping[str, tuple[str, ...]] = {
+    "davis16": ("2016", "480p"),
+    "davis17": ("2017",),
+    "davis17_unsupervised": ("2017",),
+}
+"""Folders of ImageSets in which the lists of a year lie; the release of 2016 names them by resolution."""
+
+
+class DavisLayout:
+    """The official folders at 480p; results are one folder a video."""
+
+    roots = ("DAVIS", "davis", "DAVIS2017", "davis2017", "DAVIS/2017", ".")
+    how_to_get = "Download DAVIS-2017-trainval-480p.zip (unsupervised: DAVIS-2017-Unsupervised-trainval-480p.zip) from "
+    how_to_get += "https://davischallenge.org/davis2017/code.html"
+
+    def landmark(self, row: Benchmark) -> str:
+        """The list of videos."""
+        return f"ImageSets/{LISTS[row.dataset][0]}/{row.split}.txt"
+
+    def open(self, row: Benchmark, folder: Path) -> Listing | None:
+        """The videos of the split's list."""
+        lists = [folder / "ImageSets" / name / f"{row.split}.txt" for name in LISTS[row.dataset]]
+        path = next((one for one in lists if one.is_file()), None)
+        if path is None or not (folder / _labels(row)).is_dir():
+            return None
+        names = dict.fromkeys(_video_of(line) for line in videos.read_lines(path))
+        wanted = Wanted.EVERY if row.truth == "public" else Wanted.ANY
+        return _listing(row, names, (folder / _labels(row), folder / "JPEGImages" / RESOLUTION), wanted)
+
+    def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
+        """A folder of videos, or any folder above it in the official layout; all its videos count."""
+        above = [truth / _labels(row), truth / RESOLUTION, truth]
+        home = next((one for one in above if one.is_dir() and indexed_masks.videos_below(one)), None)
+        if home is None:
+            remedy = "Give the folder in which each video has a folder of PNGs"
+            raise DataNotFound([Problem(place=str(truth), message="holds no <video>/*.png", remedy=remedy)])
+        near = [home.parent.parent / "JPEGImages" / RESOLUTION, home.parent / "JPEGImages", truth / "JPEGImages"]
+        pictures = next((one for one in near if one.is_dir()), near[0])
+        return _listing(row, indexed_masks.videos_below(home), (home, pictures), Wanted.ANNOTATED)
+
+    def read_predictions(
+        self, row: Benchmark, path: Path, samples: SampleSet
+    ) -> tuple[PredictionSet, Mapping[str, int]]:
+        """A folder of videos with one indexed PNG a frame."""
+        folder = the_folder(path, row)
+        return video_results.read_results(folder, samples, _reading(row), partial(_needed, row)), {}
+
+    def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
+        """The same form."""
+        indexed_masks.write_results(path, predictions)
+
+
+def _listing(row: Benchmark, names: Iterable[str], folders: tuple[Path, Path], wanted: Wanted) -> Listing:
+    """folders: of the masks, of the pictures."""
+    labels, pictures = folders
+
+    def build(name: str) -> tuple[Clip | None, list[Problem]]:
+        files, problems = videos.paired(pictures / name, labels / name, f"{row.name}: {name}", wanted)
+        if not files:
+            return None, problems
+        frames, masks = zip(*files.values(), strict=True)
+        return Clip(name=name, frames=frames, labels=masks, given={} if _is_unsupervised(row) else {0: None}), problems
+
+    return videos.listing(names, build, replace(_reading(row), has_void=not _is_single(row)))
+
+
+def _is_unsupervised(row: Benchmark) -> bool:
+    return row.metric == "j_and_f_matched"
+
+
+def _labels(row: Benchmark) -> str:
+    return f"Annotations{'_unsupervised' if _is_unsupervised(row) else ''}/{RESOLUTION}"
+
+
+def _is_single(row: Benchmark) -> bool:
+    return row.dataset == "davis16"
+
+
+def _reading(row: Benchmark) -> Reading:
+    """Of results, in which there is no void."""
+    return Reading(is_single=_is_single(row))
+
+
+def _needed(row: Benchmark, sample: Sample) -> range:
+    num = len(sample.frames)
+    return range(num) if _is_unsupervised(row) else videos.inner(num)
+
+
+def _video_of(line: str) -> str:
+    """The video of a line: its name, or, in the release of 2016, "/JPEGImages/480p/<video>/00000.jpg ..."."""
+    first = line.split()[0]
+    return first.split("/")[-2] if "/" in first else first
+
+
+LAYOUT = DavisLayout()
+_given = partial(
+    Benchmark,
+    task=Task.VOS,
+    labels="object",
+    layout=LAYOUT,
+    metric="j_and_f",
+    main_score="J&F",
+    protocols=("davis", "davis_8bit", "vos_benchmark"),
+)
+_davis16 = partial(
+    _given,
+    dataset="davis16",
+    notes="Whatever is not 0 is the object, in truth and results; the first and the last frame do not count. "
+    "Temporal stability is not computed.",
+)
+_davis17 = partial(
+    _given,
+    dataset="davis17",
+    notes="The objects are the ids up to the highest of the first frame; the first and the last frame do not count. An "
+    "id above is an error, as in the official tool. Its decay is wrong beyond 256 frames (davis_8bit). vos_benchmark "
+    "finds objects by their pixels and counts each from where it is first seen.",
+)
+
+ROWS = (
+    _davis16(name="davis16_vos_val", split="val", num_samples=20),
+    _davis16(name="davis16_vos_train", split="train", num_samples=30, is_train=True),
+    _davis17(name="davis17_vos_val", split="val", num_samples=30),
+    _davis17(name="davis17_vos_test-dev", split="test-dev", num_samples=30, truth="private"),
+    _davis17(name="davis17_vos_test-challenge", split="test-challenge", num_samples=30, truth="private"),
+    _davis17(name="davis17_vos_train", split="train", num_samples=60, is_train=True),
+    Benchmark(
+        name="davis17_unsupervised_vos_val",
+        dataset="davis17_unsupervised",
+        task=Task.VOS,
+        split="val",
+        labels="object",
+        metric="j_and_f_matched",
+        main_score="J&F",
+        protocols=("davis",),
+        num_samples=30,
+        layout=LAYOUT,
+        notes="Nothing is given: at most 20 proposals a video, assigned to the objects for the best J&F. All frames "
+        "count, void pixels do not.",
+    ),
+)

@@ -1,0 +1,148 @@
+"""What the layouts of video object segmentation share: clips on disk, made into a listing with given objects.
+
+Pictures may be absent when only scores are wanted; then the names of the label files stand for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.contract import Frames, Instances, Prompt, Tracks, Truth, make_instances
+from benchmark.formats.image_files import header_size
+from benchmark.formats.indexed_masks import GivenObjects, Reading, frames_of, lazily
+from benchmark.formats.listing import Entry, Listing
+from benchmark.problems import DataError, Problem
+
+HIDDEN = "the truth of this frame is not public"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """One video.
+
+    frames: pictures.   labels: the PNG of each frame, None where there is none.   tracks: objects, where a file lists
+    them.   stretches: object id -> frame indices in which it is annotated, where objects differ.
+    given: frame index -> object ids that a model is given there, None for all of the frame.
+    """
+
+    name: str
+    frames: tuple[Path, ...]
+    labels: tuple[Path | None, ...]
+    tracks: Tracks | None = None
+    stretches: Mapping[int, range] | None = None
+    given: Mapping[int, Sequence[int] | None] = field(default_factory=lambda: {0: None})
+
+
+@dataclass(frozen=True, slots=True)
+class Outside(Sequence[Instances]):
+    """Frame by frame the objects outside their stretch, `Truth.ignored`."""
+
+    num_frames: int
+    stretches: Mapping[int, range]
+
+    def __len__(self) -> int:
+        return self.num_frames
+
+    def __getitem__(self, index: int) -> Instances:  # type: ignore[override]
+        place = range(self.num_frames)[index]
+        ids = [one for one, stretch in self.stretches.items() if place not in stretch]
+        return make_instances(class_index=[0] * len(ids), object_id=np.array(ids, np.int64))
+
+    def __iter__(self) -> Iterator[Instances]:
+        return (self[index] for index in range(self.num_frames))
+
+
+def listing(
+    names: Iterable[str], build: Callable[[str], tuple[Clip | None, list[Problem]]], reading: Reading
+) -> Listing:
+    """A listing of videos whose frames are decoded on access. build: name -> clip, and what is wrong with it."""
+    clips: list[Clip] = []
+    entries: list[Entry] = []
+    problems: list[Problem] = []
+    for name in names:
+        clip, found = build(name)
+        try:
+            entry = None if clip is None else _entry(clip)
+        except DataError as error:
+            clip, found = None, [*found, *error.problems]
+        problems += found
+        if clip is not None and entry is not None:
+            clips.append(clip)
+            entries.append(entry)
+
+    def frames(clip: Clip) -> Frames:
+        return lazily(clip.labels, reading, clip.name, HIDDEN)
+
+    def truth(index: int) -> Truth:
+        clip = clips[index]
+        outside = None if clip.stretches is None else Outside(len(clip.frames), clip.stretches)
+        return Truth(frames=frames(clip), tracks=clip.tracks, ignored=outside)
+
+    def ask(index: int, prompt: Prompt) -> Prompt:
+        clip = clips[index]
+        given = GivenObjects(frames(clip), clip.given) if clip.given else None
+        return replace(prompt, labels=None, objects=given)
+
+    return Listing(entries=tuple(entries), truth=truth, ask=ask, problems=tuple(problems))
+
+
+def _entry(clip: Clip) -> Entry:
+    labels = tuple(path for path in clip.labels if path is not None)
+    size = None if labels else header_size(clip.frames[0])
+    return Entry(sample_id=clip.name, frames=clip.frames, labels=labels, size=size)
+
+
+class Wanted(StrEnum):
+    """Frames of a video that belong to it, where pictures and masks are not the same frames."""
+
+    EVERY = "every frame needs a mask"
+    ANNOTATED = "frames without a mask do not belong to the video"
+    ANY = "masks of some frames are not public"
+
+
+def paired(
+    pictures: Path, labels: Path, place: str, wanted: Wanted
+) -> tuple[dict[str, tuple[Path, Path | None]], list[Problem]]:
+    """Name of a frame -> (picture, PNG or None) of one video, in order of name, and what does not fit together.
+
+    pictures, labels: the video's two folders, of which one may be absent.
+    """
+    images = frames_of(pictures, ".jpg") if pictures.is_dir() else {}
+    files = frames_of(labels) if labels.is_dir() else {}
+    problems = []
+    lost = sorted(set(files) - set(images)) if images else []
+    bare = sorted(set(images) - set(files))
+    if lost:
+        message = f"{len(lost):,} of {len(files):,} masks have no picture in {pictures} (first: {lost[0]})"
+        problems.append(Problem(place=place, message=message, remedy="Complete the download"))
+    if bare and wanted is Wanted.EVERY:
+        message = f"{len(bare):,} of {len(images):,} pictures have no mask in {labels} (first: {bare[0]})"
+        problems.append(Problem(place=place, message=message, remedy="Complete the download"))
+    names = set(files) if wanted is Wanted.ANNOTATED else {*images, *files}
+    if not names:
+        message = f"has neither pictures ({pictures}) nor masks ({labels})"
+        problems.append(Problem(place=place, message=message, remedy="Complete the download"))
+    return {one: (images.get(one, pictures / f"{one}.jpg"), files.get(one)) for one in sorted(names)}, problems
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a list that are not empty. Raises DataError."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        problem = Problem(place=str(path), message=f"cannot be read ({error.strerror})", remedy="Check the file")
+        raise DataError([problem]) from error
+    except UnicodeDecodeError as error:
+        message = f"is not text ({error.reason} at byte {error.start})"
+        raise DataError([Problem(place=str(path), message=message, remedy="Give the official list")]) from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def inner(num_frames: int) -> range:
+    """Frame indices without the first and the last."""
+    return range(1, num_frames - 1)
