@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from official_tools import coco_ap, coco_official_summary
-from scenes import RUNS, SCENARIOS, scenes
+from scene_views import RUNS
+from scenes import SCENARIOS, scenes
 
 from benchmark import labels, masks, metrics
 from benchmark.contract import (

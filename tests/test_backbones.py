@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
+import encoder_pairs
 import pytest
 import torch
+from encoder_pairs import MakePair, difference
 from plain_neighbourhoods import plain_mix, plain_scores, plain_window, stand_in
-from torch import Tensor, nn
-from transformers import (
-    ConvNextBackbone,
-    ConvNextConfig,
-    DinatBackbone,
-    DinatConfig,
-    ResNetBackbone,
-    ResNetConfig,
-    SwinBackbone,
-    SwinConfig,
-)
+from torch import nn
+from transformers import AutoBackbone
 
 from models.backbones import DropPath, ResNet, drop_path_rates
 from models.checkpoint_layouts import detect, find_rule
@@ -25,18 +19,13 @@ from models.convnext import ConvNeXt
 from models.dinat import DiNAT, NeighbourhoodAttention, attend_to_neighbours, plan_axis
 from models.swin import Swin
 
+pytestmark = pytest.mark.usefixtures("one_seed_and_thread")
+
 PREFIX = "model.pixel_level_module.encoder."
-STAGES = ["stage1", "stage2", "stage3", "stage4"]
 DILATIONS = {
     "640": ((1, 20, 1), (1, 5, 1, 10), (1, 2, 1, 3, 1, 4, 1, 5, 1, 2, 1, 3, 1, 4, 1, 5, 1, 5), (1, 2, 1, 2, 1)),
     "cityscapes": ((1, 18, 1), (1, 5, 1, 9), (1, 2, 1, 3, 1, 4, 1, 2, 1, 3, 1, 4, 1, 2, 1, 3, 1, 4), (1, 2, 1, 2, 1)),
 }
-
-
-@pytest.fixture(autouse=True)
-def _one_seed_and_thread() -> None:
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
 
 
 def randomise(model: nn.Module) -> None:
@@ -65,55 +54,21 @@ def give_weights(ours: nn.Module, theirs: nn.Module) -> None:
     assert not unexpected and all(name.endswith("relative_position_index") for name in missing)
 
 
-def largest_relative_difference(ours: Tensor, theirs: Tensor) -> float:
-    return float((ours - theirs).abs().max() / theirs.abs().max())
+WINDOWED = {"width": 24, "depths": (2, 2, 2, 2), "num_heads": (1, 2, 3, 4)}
+PAIRS: dict[str, MakePair] = {
+    "resnet_50": encoder_pairs.resnet,
+    "resnet_18": partial(encoder_pairs.resnet, 18, widths=(16, 24, 32, 40), stem_width=16, norm="bn"),
+    "swin": partial(encoder_pairs.swin, **WINDOWED, window_size=7),
+    "swin_of_wide_windows": partial(encoder_pairs.swin, **WINDOWED, window_size=12),
+    "convnext": partial(encoder_pairs.convnext, widths=(24, 32, 48, 64), depths=(2, 2, 3, 2)),
+    "dinat": partial(encoder_pairs.dinat, dilations=((1, 5), (1, 2, 1), (1, 3), (2, 1))),
+}
 
 
-def resnet_pair() -> tuple[nn.Module, nn.Module]:
-    config = ResNetConfig(embedding_size=64, depths=[3, 4, 6, 3], out_features=STAGES)
-    return ResNet(depth=50), ResNetBackbone(config)
-
-
-def small_resnet_pair() -> tuple[nn.Module, nn.Module]:
-    config = ResNetConfig(
-        embedding_size=16, hidden_sizes=[16, 24, 32, 40], depths=[2] * 4, layer_type="basic", out_features=STAGES
-    )
-    return ResNet(depth=18, widths=(16, 24, 32, 40), stem_width=16, norm="bn"), ResNetBackbone(config)
-
-
-def swin_pair() -> tuple[nn.Module, nn.Module]:
-    config = SwinConfig(
-        image_size=224,
-        embed_dim=24,
-        depths=[2, 2, 2, 2],
-        num_heads=[1, 2, 3, 4],
-        window_size=7,
-        drop_path_rate=0.0,
-        out_features=STAGES,
-    )
-    return Swin(width=24, depths=(2, 2, 2, 2), num_heads=(1, 2, 3, 4)), SwinBackbone(config)
-
-
-def wide_window_swin_pair() -> tuple[nn.Module, nn.Module]:
-    config = SwinConfig(
-        image_size=384,
-        embed_dim=24,
-        depths=[2, 2, 2, 2],
-        num_heads=[1, 2, 3, 4],
-        window_size=12,
-        drop_path_rate=0.0,
-        out_features=STAGES,
-    )
-    return Swin(width=24, depths=(2, 2, 2, 2), num_heads=(1, 2, 3, 4), window_size=12), SwinBackbone(config)
-
-
-def convnext_pair() -> tuple[nn.Module, nn.Module]:
-    config = ConvNextConfig(hidden_sizes=[24, 32, 48, 64], depths=[2, 2, 3, 2], out_features=STAGES)
-    return ConvNeXt(widths=(24, 32, 48, 64), depths=(2, 2, 3, 2)), ConvNextBackbone(config)
-
-
-def compare(ours: nn.Module, theirs: nn.Module, size: tuple[int, int]) -> None:
+def compare(make: MakePair, size: tuple[int, int]) -> None:
     """Both encoders on the same weights and image, evaluation mode, float32."""
+    config, ours = make()
+    theirs = AutoBackbone.from_config(config)
     randomise(theirs)
     give_weights(ours, theirs)
     image = torch.randn(1, 3, *size)
@@ -122,26 +77,24 @@ def compare(ours: nn.Module, theirs: nn.Module, size: tuple[int, int]) -> None:
     assert tuple(one.shape[1] for one in maps) == ours.channels
     for stride, one, other in zip((4, 8, 16, 32), maps, expected, strict=True):
         assert one.shape[-2:] == (size[0] // stride, size[1] // stride)
-        assert largest_relative_difference(one, other) < 1e-5
+        assert difference(one, other) < 1e-5
 
 
 @pytest.mark.parity
 @pytest.mark.parametrize(
-    ("pair", "size"),
+    ("name", "size"),
     [
-        (resnet_pair, (96, 160)),
-        (small_resnet_pair, (160, 96)),
-        (swin_pair, (640, 640)),
-        (swin_pair, (320, 416)),
-        (swin_pair, (224, 352)),
-        (wide_window_swin_pair, (224, 352)),
-        (convnext_pair, (320, 416)),
+        ("resnet_50", (96, 160)),
+        ("resnet_18", (160, 96)),
+        ("swin", (640, 640)),
+        ("swin", (320, 416)),
+        ("swin", (224, 352)),
+        ("swin_of_wide_windows", (224, 352)),
+        ("convnext", (320, 416)),
     ],
 )
-def test_maps_equal_those_of_transformers(
-    pair: Callable[[], tuple[nn.Module, nn.Module]], size: tuple[int, int]
-) -> None:
-    compare(*pair(), size=size)
+def test_maps_equal_those_of_transformers(name: str, size: tuple[int, int]) -> None:
+    compare(PAIRS[name], size)
 
 
 @pytest.mark.parity
@@ -150,20 +103,7 @@ def test_dinat_maps_equal_those_of_transformers_over_plain_loops(
     size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_in(monkeypatch)
-    dilations = ((1, 5), (1, 2, 1), (1, 3), (2, 1))
-    config = DinatConfig(
-        embed_dim=16,
-        depths=[len(level) for level in dilations],
-        num_heads=[1, 2, 2, 4],
-        kernel_size=3,
-        dilations=dilations,
-        mlp_ratio=2.0,
-        drop_path_rate=0.0,
-        layer_scale_init_value=0.0,
-        out_features=STAGES,
-    )
-    ours = DiNAT(dilations=dilations, width=16, num_heads=(1, 2, 2, 4), kernel=3)
-    compare(ours, DinatBackbone(config), size)
+    compare(PAIRS["dinat"], size)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import official_tools
 import pytest
-from scenes import RUNS, SCENARIOS, instance_ids, scenes
+from scene_views import RUNS, instance_ids
+from scenes import SCENARIOS, scenes
 
 from benchmark import labels, masks, metrics
 from benchmark.contract import (

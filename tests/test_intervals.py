@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenes import RUNS, SCENARIOS, scenes
+from scene_views import RUNS
+from scenes import SCENARIOS, scenes
 
 from benchmark import intervals, labels, metrics
 from benchmark.contract import Metric, Pooled, Scores, Stats, summarise

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import RUNS, SCENARIOS, SIZE, Scene, scenes
+from scene_views import RUNS
+from scenes import SCENARIOS, SIZE, Scene, scenes
 
 from benchmark import catalog, labels, masks, metrics
 from benchmark.contract import (

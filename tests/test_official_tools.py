@@ -12,7 +12,8 @@ from official_tools import cityscapes_instance_files, no_json_writer, numpy_in1d
 from panopticapi.evaluation import PQStat
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
-from scenes import RUNS, instance_ids, scenes
+from scene_views import RUNS, instance_ids
+from scenes import scenes
 
 from benchmark import labels, masks
 

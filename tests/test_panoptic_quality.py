@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import official_tools
 import pytest
-from scenes import RUNS, SCENARIOS, scenes
+from scene_views import RUNS
+from scenes import SCENARIOS, scenes
 
 from benchmark import labels
 from benchmark.contract import Panoptic, Prediction, Prompt, Sample, Scores, Segment, Task, Truth, summarise

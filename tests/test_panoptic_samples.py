@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from scenes import toy_labels
+from scene_views import toy_labels
 
 from benchmark.contract import Panoptic, Prediction, Prompt, Sample, Scores, Segment, Task, Truth, summarise
 from benchmark.labels import LabelSet

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scenes import RUNS, SCENARIOS, scenes, toy_labels
+from scene_views import RUNS, toy_labels
+from scenes import SCENARIOS, scenes
 
 from benchmark import labels
 from benchmark.contract import IGNORE, LabelMap, Prediction, Prompt, Sample, Scores, Task, Truth, summarise
