@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +21,8 @@ from benchmark.contract import Instances, Pooled, Prediction, Sample, Scores, St
 from benchmark.labels import LabelSet
 from benchmark.metrics import frames
 from benchmark.metrics.entry import MetricEntry, Protocol
-from benchmark.metrics.precision_curve import ClassCurve
+from benchmark.metrics.precision_curve import ClassCurve, Integral
+from benchmark.metrics.weighted_curves import WeightedCurves
 from benchmark.problems import BenchmarkError
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -107,8 +109,17 @@ def pool(stats: Sequence[Stats], labels: LabelSet, max_dets: tuple[int, ...]) ->
     rows = frames.columns(stats, EMPTY)
     curves = [ClassCurve.of(rows, int(class_index)) for class_index in np.flatnonzero(labels.is_thing)]
 
+    together = cache(lambda: WeightedCurves(curves, max_dets))
+    all_names = labels.names
+    names = [all_names[curve.class_index] for curve in curves]
+
     def score(weights: NDArray[np.int64] | None) -> Scores:
-        return _score(curves, rows.weights(weights), labels, max_dets)
+        full = rows.weights(weights)
+        if weights is None:
+            points = [curve.integrate(full, max_dets) for curve in curves]
+        else:
+            points = together().integrate(full)
+        return _scores(dict(zip(names, points, strict=True)), int(full.sum()), max_dets)
 
     return score
 
@@ -194,12 +205,10 @@ def _is_outside(areas: NDArray[np.float64], ranges: NDArray[np.float64]) -> NDAr
     return (areas < ranges[:, :1]) | (areas > ranges[:, 1:])
 
 
-def _score(
-    curves: Sequence[ClassCurve], weights: NDArray[np.int64], labels: LabelSet, max_dets: tuple[int, ...]
-) -> Scores:
-    points = [curve.integrate(weights, max_dets) for curve in curves]
-    precision = _stack([point.precision for point in points], (len(AREA_RANGES), len(THRESHOLDS)))
-    recall = _stack([point.recall for point in points], (len(AREA_RANGES), len(max_dets)))
+def _scores(points: Mapping[str, Integral], num_samples: int, max_dets: tuple[int, ...]) -> Scores:
+    """points: class name -> its curve's integrals."""
+    precision = _stack([point.precision for point in points.values()], (len(AREA_RANGES), len(THRESHOLDS)))
+    recall = _stack([point.recall for point in points.values()], (len(AREA_RANGES), len(max_dets)))
     values = {
         "AP": frames.mean(precision[:, 0]),
         "AP50": frames.mean(precision[:, 0, 0]),
@@ -209,19 +218,18 @@ def _score(
     values |= {f"AR{cap}": frames.mean(recall[:, 0, place]) for place, cap in enumerate(max_dets)}
     values |= {f"AR{_SUFFIXES[area]}": frames.mean(recall[:, area, -1]) for area in (1, 2, 3)}
     per_class = {
-        labels.names[curve.class_index]: {
-            "AP": frames.mean(precision[row, 0]),
+        name: {
+            "AP": float(precision[row, 0].mean()),
             "AP50": float(precision[row, 0, 0]),
             f"AR{max_dets[-1]}": float(recall[row, 0, -1]),
         }
-        for row, curve in enumerate(curves)
+        for row, name in enumerate(points)
     }
     counts = {
-        "truths": sum(point.num_truths for point in points),
-        "detections": sum(point.num_detections for point in points),
+        "truths": sum(point.num_truths for point in points.values()),
+        "detections": sum(point.num_detections for point in points.values()),
     }
-    num = int(weights.sum())
-    return Scores(values=values, counts=counts, per_class=per_class, num_expected=num, num_scored=num)
+    return Scores(values=values, counts=counts, per_class=per_class, num_expected=num_samples, num_scored=num_samples)
 
 
 def _xywh(instances: Instances) -> NDArray[np.float64]:
