@@ -155,6 +155,8 @@ def _score(options: argparse.Namespace) -> int:
         scoring.check_target(options.out, is_folder=False)
     root = options.data_root
     if root is None and options.truth is None:
+        if not catalog.has_miniature(row):
+            raise UsageError(f"{row.name} has no miniature yet. Give --data-root DIR, or --truth PATH.")
         root = _mini_root()
     request = scoring.Request(
         row=row, predictions=options.predictions, root=root, truth=options.truth, protocol=options.protocol

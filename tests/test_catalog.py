@@ -201,3 +201,9 @@ def test_commands_start_fast_and_without_torch() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
+
+
+def test_a_row_without_miniature_asks_for_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = next(name for name, row in catalog.BENCHMARKS.items() if not catalog.has_miniature(row))
+    assert main(["score", name, str(tmp_path), "--work-dir", str(tmp_path / "work")]) == 2
+    assert f"{name} has no miniature yet. Give --data-root DIR, or --truth PATH." in capsys.readouterr().err
