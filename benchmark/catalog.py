@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from benchmark import metrics, prompts
 from benchmark.contract import Metric, Prediction, PredictionSet, Sample, SampleSet, Task
-from benchmark.datasets import ade20k, cityscapes, coco, davis, lvis, mot, mots
+from benchmark.datasets import ade20k, cityscapes, coco, davis, got10k, lasot, lvis, mot, mots, tnl2k, trackingnet
 from benchmark.formats.listing import Listing
 from benchmark.labels import LabelSet, suggestion
 from benchmark.problems import Problem, UsageError, raise_if_any
@@ -34,6 +34,10 @@ _ROWS = (
     *mot.ROWS,
     *mots.ROWS,
     *davis.ROWS,
+    *lasot.ROWS,
+    *tnl2k.ROWS,
+    *trackingnet.ROWS,
+    *got10k.ROWS,
 )
 
 BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType({row.name: row for row in _ROWS if not row.is_train})
@@ -158,4 +162,7 @@ def _find(row: Benchmark, root: Path | None, truth: Path | None, *, is_mini: boo
 
 
 def _has_frames(listing: Listing) -> bool:
-    return bool(listing.entries) and listing.entries[0].frames[0].parent.is_dir()
+    if not listing.entries:
+        return False
+    frames = listing.entries[0].frames
+    return frames[0].parent.is_dir() if isinstance(frames, tuple) else frames[0].is_file()

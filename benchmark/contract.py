@@ -185,11 +185,13 @@ class Prediction:
 
     tracks: the objects of a video as a whole, where a benchmark ranks or classifies them, or None.
     is_no_target: whether the expression is said to refer to nothing, whatever the masks (gRefCOCO); None: not said.
+    seconds: float64 [T, R], what each frame took in each run (GOT-10k's time files); None: not measured.
     """
 
     frames: Sequence[Annotation]
     tracks: Tracks | None = None
     is_no_target: bool | None = None
+    seconds: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +239,9 @@ class PredictionSet(Mapping[str, Prediction]):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "known", frozenset(self.ids))
+
+    def __contains__(self, sample_id: object) -> bool:
+        return sample_id in self.known
 
     def __getitem__(self, sample_id: str) -> Prediction:
         if sample_id not in self.known:

@@ -57,6 +57,8 @@ def encode(prediction: Prediction) -> dict[str, Any]:
         }
     if prediction.is_no_target is not None:
         content["is_no_target"] = prediction.is_no_target
+    if prediction.seconds is not None:
+        content["seconds"] = prediction.seconds.tolist()
     return content
 
 
@@ -68,6 +70,7 @@ def decode(content: Mapping[str, Any]) -> Prediction:
         frames=frames,
         tracks=None if tracks is None else _decode_tracks(tracks),
         is_no_target=content.get("is_no_target"),
+        seconds=None if content.get("seconds") is None else np.array(content["seconds"], np.float64),
     )
 
 

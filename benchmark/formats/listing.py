@@ -6,7 +6,7 @@ opens them. `SampleSet`s are made of it by adding what is asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,16 +14,41 @@ from benchmark.contract import Prompt, Sample, SampleSet, Truth
 from benchmark.formats.image_files import check_image, header_size
 from benchmark.problems import DataError, Problem
 
+UNKNOWN_SIZE = (0, 0)
+"""Size of a sample whose annotations do not state it (boxes in text files) and whose pictures are not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFiles(Sequence[Path]):
+    """Pictures of a video, named and counted on access.
+
+    name: index -> file name.   num_frames: how many there are; raises DataError.
+    """
+
+    folder: Path
+    name: Callable[[int], str]
+    num_frames: Callable[[], int]
+
+    def __len__(self) -> int:
+        return self.num_frames()
+
+    def __getitem__(self, index: int) -> Path:  # type: ignore[override]
+        return self.folder / self.name(index if index >= 0 else index + len(self))
+
+    def __iter__(self) -> Iterator[Path]:
+        return (self[index] for index in range(len(self)))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One sample. frames: its pictures (they may be absent when only scores are wanted). labels: its own label files.
 
-    size: (height, width) as the annotation file states it; None: the first label file's header says it.
+    size: (height, width) as the annotation file states it; None: the header of the first label file or else of the
+    first picture says it.
     """
 
     sample_id: str
-    frames: tuple[Path, ...]
+    frames: Sequence[Path]
     size: tuple[int, int] | None = None
     labels: tuple[Path, ...] = ()
 
@@ -45,7 +70,9 @@ class Listing:
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) of an entry."""
         entry = self.entries[index]
-        return entry.size or header_size(entry.labels[0])
+        if entry.size or entry.labels:
+            return entry.size or header_size(entry.labels[0])
+        return header_size(entry.frames[0]) if entry.frames[0].is_file() else UNKNOWN_SIZE
 
     def samples(self, prompt: Prompt) -> SampleSet:
         """Samples that all carry the row's prompt, or what `ask` makes of it."""
@@ -54,7 +81,7 @@ class Listing:
             entry = self.entries[index]
             return Sample(
                 sample_id=entry.sample_id,
-                frames=entry.frames,
+                frames=tuple(entry.frames),
                 size=self.size(index),
                 prompt=prompt if self.ask is None else self.ask(index, prompt),
                 truth=self.truth(index),
@@ -63,12 +90,16 @@ class Listing:
         return SampleSet(tuple(entry.sample_id for entry in self.entries), build)
 
     def problems_of_files(self, *, with_frames: bool, decode: bool) -> list[Problem]:
-        """All problems of the pictures and label files: presence, header, end mark, size; decode: of their content."""
+        """All problems of the pictures and label files: presence, header, end mark, size; decode: of their content.
+
+        Of videos that name their pictures on access the first picture alone is looked at.
+        """
         found: list[Problem] = []
         for index, entry in enumerate(self.entries):
             size, label_problems = self._label_problems(index)
             found += label_problems
-            for frame in entry.frames if with_frames else ():
+            pictures = entry.frames if isinstance(entry.frames, tuple) else (entry.frames[0],)
+            for frame in pictures if with_frames else ():
                 found += check_image(frame, size, decode=decode)
             if decode and not label_problems:
                 found += problems_of(lambda index=index: self.truth(index))  # type: ignore[misc]

@@ -12,13 +12,16 @@ from types import MappingProxyType
 from benchmark.contract import Metric
 from benchmark.labels import LabelSet
 from benchmark.metrics import (
+    average_overlap,
     average_precision,
     cityscapes_instances,
     cityscapes_iou,
     federated_precision,
     panoptic_quality,
     semantic_iou,
+    success_plots,
     tracking,
+    trackingnet,
     video_objects,
 )
 from benchmark.metrics.entry import MetricEntry, Protocol
@@ -33,6 +36,9 @@ _MODULES = (
     cityscapes_instances,
     video_objects,
     tracking,
+    success_plots,
+    trackingnet,
+    average_overlap,
 )
 
 METRICS: Mapping[str, MetricEntry] = MappingProxyType(
