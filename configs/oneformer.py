@@ -303,8 +303,8 @@ mini = dict(
     ),
     trainings=[
         mini_training("coco_panoptic", "coco_panoptic_train2017", 133, 2100, 0.27),
-        mini_training("ade20k", "ade20k_panoptic_train", 150, 250, 0.25, start_from="coco_panoptic"),
-        mini_training("cityscapes", "cityscapes_panoptic_train", 19, 250, 0.25, start_from="coco_panoptic"),
+        mini_training("ade20k", "ade20k_panoptic_train", 150, 150, 0.25, start_from="coco_panoptic"),
+        mini_training("cityscapes", "cityscapes_panoptic_train", 19, 150, 0.25, start_from="coco_panoptic"),
     ],
 )
 
