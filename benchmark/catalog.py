@@ -11,7 +11,20 @@ from types import MappingProxyType
 
 from benchmark import metrics, prompts
 from benchmark.contract import Metric, Prediction, PredictionSet, Sample, SampleSet, Task
-from benchmark.datasets import ade20k, cityscapes, coco, davis, got10k, lasot, lvis, mot, mots, tnl2k, trackingnet
+from benchmark.datasets import (
+    ade20k,
+    cityscapes,
+    coco,
+    davis,
+    got10k,
+    lasot,
+    lvis,
+    mot,
+    mots,
+    tnl2k,
+    trackingnet,
+    youtube_vis,
+)
 from benchmark.formats.listing import Listing
 from benchmark.labels import LabelSet, suggestion
 from benchmark.problems import Problem, UsageError, raise_if_any
@@ -38,6 +51,7 @@ _ROWS = (
     *tnl2k.ROWS,
     *trackingnet.ROWS,
     *got10k.ROWS,
+    *youtube_vis.ROWS,
 )
 
 BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType({row.name: row for row in _ROWS if not row.is_train})

@@ -33,6 +33,9 @@ NAMES = (
     "mot_challenge",
     "mots_challenge",
     "kitti_mots",
+    "youtube_vis19",
+    "youtube_vis21",
+    "ovis",
 )
 
 

@@ -16,7 +16,10 @@ from pycocotools import mask as coco_mask
 
 from benchmark.contract import Rle
 
-_MAX_RUN = np.iinfo(np.uint32).max
+_MAX_RUN = 2**29 - 1
+"""Longest run that fits into six characters. pycocotools 2.0.11 reserves six a run and nothing for the final zero, so
+longer runs, and four or more that all need six, would be written beyond its memory."""
+_NEEDS_SIX = 2**24
 
 
 def encode(mask: NDArray[np.bool_]) -> Rle:
@@ -102,8 +105,9 @@ def area(rle: Rle) -> int:
 
 def areas(rles: Sequence[Rle]) -> NDArray[np.int64]:
     """Number of pixels of N masks, int64 [N]."""
-    # One call a mask: pycocotools fails on more than 255 masks in one call under NumPy 2 (OverflowError).
-    return np.array([int(coco_mask.area(_to_coco(rle))) for rle in rles], np.int64)
+    # At most 255 masks a call: pycocotools fails on more under NumPy 2 (OverflowError).
+    calls = [coco_mask.area([_to_coco(rle) for rle in rles[start : start + 255]]) for start in range(0, len(rles), 255)]
+    return np.concatenate([np.zeros(0, np.int64), *calls]).astype(np.int64)
 
 
 def bounding_box(rle: Rle) -> tuple[float, float, float, float]:
@@ -216,7 +220,12 @@ def resize_nearest(labels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
 def _check_runs(lengths: NDArray[np.int64], size: tuple[int, int]) -> None:
     total = int(lengths.sum())
     if total != size[0] * size[1] or (lengths < 0).any() or (lengths > _MAX_RUN).any():
-        raise ValueError(f"run lengths cover {total} pixels; expected runs >= 0 that fill {size[0]}x{size[1]}")
+        fit = f"runs >= 0, none above {_MAX_RUN:,}, that fill {size[0]}x{size[1]}"
+        raise ValueError(f"run lengths cover {total} pixels; expected {fit}")
+    if total >= 4 * _NEEDS_SIX:
+        steps = np.concatenate((lengths[:3], lengths[3:] - lengths[1:-2]))
+        if len(steps) > 3 and (np.abs(steps) >= _NEEDS_SIX).all():
+            raise ValueError(f"{len(steps)} runs cover {total} pixels, all of them too long to be written")
 
 
 def _pairwise(detections: Any, truths: Any, is_crowd: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -44,7 +44,7 @@ class UsageError(BenchmarkError):
 
 
 def raise_if_any(problems: Iterable[Problem]) -> None:
-    """Raise one `DataError` with all problems, or return if there are none."""
-    found = tuple(problems)
+    """Raise one `DataError` with all problems, equal ones once, or return if there are none."""
+    found = tuple(dict.fromkeys(problems))
     if found:
         raise DataError(found)

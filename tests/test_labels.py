@@ -25,6 +25,9 @@ COUNTS = {
     "mot_challenge": (1, 1, 12),
     "mots_challenge": (1, 1, 1),
     "kitti_mots": (2, 2, 0),
+    "youtube_vis19": (40, 40, 0),
+    "youtube_vis21": (40, 40, 0),
+    "ovis": (25, 25, 0),
 }
 
 

@@ -22,6 +22,7 @@ from benchmark.metrics import (
     success_plots,
     tracking,
     trackingnet,
+    video_instance_precision,
     video_objects,
 )
 from benchmark.metrics.entry import MetricEntry, Protocol
@@ -34,6 +35,7 @@ _MODULES = (
     semantic_iou,
     cityscapes_iou,
     cityscapes_instances,
+    video_instance_precision,
     video_objects,
     tracking,
     success_plots,
