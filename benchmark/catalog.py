@@ -13,6 +13,7 @@ from benchmark import metrics, prompts
 from benchmark.contract import Metric, Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets import (
     ade20k,
+    bdd100k_tracking,
     cityscapes,
     coco,
     davis,
@@ -52,6 +53,7 @@ _ROWS = (
     *trackingnet.ROWS,
     *got10k.ROWS,
     *youtube_vis.ROWS,
+    *bdd100k_tracking.ROWS,
 )
 
 BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType({row.name: row for row in _ROWS if not row.is_train})

@@ -36,6 +36,7 @@ NAMES = (
     "youtube_vis19",
     "youtube_vis21",
     "ovis",
+    "bdd100k_tracking",
 )
 
 

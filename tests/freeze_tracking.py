@@ -22,6 +22,8 @@ from tracking_scenes import CLIPS, SIZE, Clip, clip, id_map
 GOLDEN = Path(__file__).parent / "golden" / "tracking"
 MOT_KINDS = (1, 1, 1, 7, 8, 3, 6)
 """Class of each kind of box in MOTChallenge's truth: mostly pedestrians, some distractors, a car."""
+BDD_KINDS = ("pedestrian", "car", "rider", "other vehicle", "bicycle")
+"""Class of each kind of box in BDD100K's files; boxes that MOTChallenge flags are crowds."""
 Scores = Mapping[str, Mapping[str, float]]
 
 
@@ -56,15 +58,109 @@ def mots_lines(made: Clip, encode: Callable[[np.ndarray], str], first_frame: int
     return sides[0], sides[1]
 
 
-def freeze_trackeval() -> dict[str, Scores]:
-    """HOTA, CLEAR and Identity of TrackEval, box protocols and masks."""
+def bdd_frames(made: Clip, encode: Callable[[np.ndarray], str] | None) -> tuple[list[Any], list[Any]]:
+    """(truth, results) of a clip as Scalabel frames, of masks where they can be encoded, else of boxes."""
+    sides = []
+    for side in (made.truth, made.found):
+        frames = []
+        for index, boxes in enumerate(side):
+            drawn, labels = id_map(boxes), []
+            for place, box in enumerate(boxes, start=1):
+                (x, y), (wide, high) = box.corner, box.extent
+                shape: dict[str, Any] = {"box2d": {"x1": x, "y1": y, "x2": x + wide, "y2": y + high}}
+                if encode is not None:
+                    shape = {"rle": {"counts": encode(drawn == place), "size": list(SIZE)}}
+                if encode is None or (drawn == place).any():
+                    flags = {"crowd": box.flag == 0}
+                    label = {"id": str(box.object_id), "category": BDD_KINDS[box.kind], "attributes": flags, **shape}
+                    labels.append(label)
+            name = f"{made.name}-{index + 1:07d}.jpg"
+            frames.append({"videoName": made.name, "name": name, "frameIndex": index, "labels": labels})
+        sides.append(frames)
+    return sides[0], sides[1]
+
+
+def bdd_bitmasks(made: Clip) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """(truth, results) of a clip as BDD100K's bitmasks, uint8 [H, W, 4] a frame; distractors are ignored cars."""
+    categories = (1, 3, 2, 3, 8)
+    sides = []
+    for side in (made.truth, made.found):
+        frames = []
+        for boxes in side:
+            drawn, pixels = id_map(boxes), np.zeros((*SIZE, 4), np.uint8)
+            for place, box in enumerate(boxes, start=1):
+                bits = (2 if box.flag == 0 else 0) | (1 if box.kind == 3 else 0) | 4
+                pixels[drawn == place] = (categories[box.kind], bits, box.object_id >> 8, box.object_id & 255)
+            frames.append(pixels)
+        sides.append(frames)
+    return sides[0], sides[1]
+
+
+def rle_text(mask: np.ndarray) -> str:
+    """COCO's compressed run lengths of a mask, bool [H, W]."""
     from pycocotools import mask as coco_mask
 
-    def encode(mask: np.ndarray) -> str:
-        return coco_mask.encode(np.asfortranarray(mask, np.uint8))["counts"].decode("ascii")
+    return str(coco_mask.encode(np.asfortranarray(mask, np.uint8))["counts"].decode("ascii"))
 
+
+def freeze_scalabel() -> dict[str, Scores]:
+    """BDD100K's scores: boxes, masks as run lengths, and masks as bitmasks."""
+    from bdd100k.common.utils import group_and_sort_files, list_files, load_bdd100k_config
+    from bdd100k.eval.mots import evaluate_seg_track as evaluate_bitmasks
+    from bdd100k.label.to_scalabel import bdd100k_to_scalabel
+    from PIL import Image
+    from scalabel.eval.mot import acc_single_video_mot, evaluate_track
+    from scalabel.eval.mots import acc_single_video_mots, evaluate_seg_track
+    from scalabel.label.io import group_and_sort, load
+
+    found: dict[str, dict[str, Any]] = {"boxes": {}, "run_lengths": {}, "bitmasks": {}}
+    for members in (*([name] for name in CLIPS), list(CLIPS)):
+        key = members[0] if len(members) == 1 else "all"
+        clips = [clip(name, kinds=len(BDD_KINDS)) for name in members]
+        for form, encode in (("boxes", None), ("run_lengths", rle_text)):
+            config = load_bdd100k_config("box_track" if encode is None else "seg_track")
+            sides = []
+            with tempfile.TemporaryDirectory() as folder:
+                for side in (0, 1):
+                    frames = [frame for made in clips for frame in bdd_frames(made, encode)[side]]
+                    (Path(folder) / "frames.json").write_text(json.dumps(frames))
+                    loaded = load(str(Path(folder) / "frames.json"), 1).frames
+                    sides.append(group_and_sort(bdd100k_to_scalabel(loaded, config)))
+            if encode is None:
+                result = evaluate_track(acc_single_video_mot, *sides, config.scalabel, nproc=1)
+            else:
+                result = evaluate_seg_track(acc_single_video_mots, *sides, config.scalabel, nproc=1)
+            found[form][key] = _flat(result.dict())
+        with tempfile.TemporaryDirectory() as folder:
+            for made in clips:
+                for side, frames in zip(("gt", "found"), bdd_bitmasks(made), strict=True):
+                    home = Path(folder) / side / made.name
+                    home.mkdir(parents=True)
+                    for index, pixels in enumerate(frames):
+                        Image.fromarray(pixels).save(home / f"{made.name}-{index + 1:07d}.png")
+            files = [
+                group_and_sort_files(list_files(str(Path(folder) / side), ".png", True)) for side in ("gt", "found")
+            ]
+            config = load_bdd100k_config("seg_track")
+            found["bitmasks"][key] = _flat(evaluate_bitmasks(*files, config.scalabel, nproc=1).dict())
+    return found
+
+
+def _flat(result: Mapping[str, Any]) -> dict[str, float]:
+    """ "MOTA/car" -> number; NaN and infinities, which JSON cannot hold, as text."""
+    flat: dict[str, Any] = {}
+    for name, value in result.items():
+        if isinstance(value, list):
+            flat |= {f"{name}/{key}": number for group in value for key, number in group.items()}
+        else:
+            flat[name] = value
+    return {key: value if np.isfinite(value) else str(float(value)) for key, value in flat.items()}
+
+
+def freeze_trackeval() -> dict[str, Scores]:
+    """HOTA, CLEAR and Identity of TrackEval, box protocols and masks."""
     boxes = {name: mot_lines(clip(name, kinds=len(MOT_KINDS))) for name in CLIPS}
-    drawn, shifted = ({name: mots_lines(clip(name, kinds=3), encode, first) for name in CLIPS} for first in (1, 0))
+    drawn, shifted = ({name: mots_lines(clip(name, kinds=3), rle_text, first) for name in CLIPS} for first in (1, 0))
     found = {
         protocol: _trackeval("MotChallenge2DBox", boxes, {"BENCHMARK": benchmark, "DO_PREPROC": has_preprocessing})
         for protocol, benchmark, has_preprocessing in (
@@ -118,7 +214,7 @@ def _plain(values: Mapping[str, Any], *, with_alphas: bool) -> Iterator[tuple[st
         yield name, float(array.mean())
 
 
-TOOLS: Mapping[str, Callable[[], Mapping[str, Any]]] = {"trackeval": freeze_trackeval}
+TOOLS: Mapping[str, Callable[[], Mapping[str, Any]]] = {"scalabel": freeze_scalabel, "trackeval": freeze_trackeval}
 
 
 def main() -> int:

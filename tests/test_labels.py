@@ -28,6 +28,7 @@ COUNTS = {
     "youtube_vis19": (40, 40, 0),
     "youtube_vis21": (40, 40, 0),
     "ovis": (25, 25, 0),
+    "bdd100k_tracking": (8, 8, 0),
 }
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from freeze_tracking import MOT_KINDS, mot_lines, mots_lines
+from freeze_tracking import MOT_KINDS, mot_lines, mots_lines, rle_text
 from tracking_scenes import CLIPS, SIZE, clip
 
-from benchmark import catalog, masks, scoring
+from benchmark import catalog, scoring
 from benchmark.__main__ import main
 from benchmark.contract import Stats, summarise
 from benchmark.formats.sequence_info import FILE, SequenceInfo, write_info
@@ -47,7 +47,7 @@ def mask_clips(folder: Path, first_frame: int) -> tuple[Path, Path]:
     """All clips as MOTS text."""
     texts = {}
     for name in CLIPS:
-        sides = mots_lines(clip(name, kinds=3), lambda mask: masks.encode(mask).counts.decode("ascii"), first_frame)
+        sides = mots_lines(clip(name, kinds=3), rle_text, first_frame)
         texts[name] = sides
     return write_clips(folder, texts)
 

@@ -193,12 +193,11 @@ def _messages(
         return found
     frame, object_id = values[:, FRAME], values[:, ID]
     last = np.full(len(values), np.inf if num_frames is None else num_frames)
-    complain(
-        np.greater(frame, last), lambda row: f"frame {int(row[FRAME])} is outside the sequence (1 to {num_frames})"
-    )
-    complain(~(np.abs(values) <= LARGEST).all(axis=1), lambda row: "holds a number that is not finite or too large")
+    is_late: NDArray[np.bool_] = np.asarray(frame > last, bool)
+    complain(is_late, lambda row: f"frame {int(row[FRAME])} is outside the sequence (1 to {num_frames})")
+    complain((~(np.abs(values) <= LARGEST)).any(axis=1), lambda row: "holds a number that is not finite or too large")
     is_id = (object_id >= 0) & (object_id <= LARGEST)
-    complain(~is_id, lambda row: f"id {row[ID]:g} is negative")
+    complain(np.asarray(~is_id, bool), lambda row: f"id {row[ID]:g} is negative")
     keys = np.stack((frame, np.trunc(object_id)))
     order = np.lexsort(keys)
     is_twice = np.zeros(len(values), bool)

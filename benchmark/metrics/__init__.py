@@ -14,6 +14,7 @@ from benchmark.labels import LabelSet
 from benchmark.metrics import (
     average_overlap,
     average_precision,
+    bdd100k_tracking,
     cityscapes_instances,
     cityscapes_iou,
     federated_precision,
@@ -41,6 +42,7 @@ _MODULES = (
     success_plots,
     trackingnet,
     average_overlap,
+    bdd100k_tracking,
 )
 
 METRICS: Mapping[str, MetricEntry] = MappingProxyType(
