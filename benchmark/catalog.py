@@ -22,6 +22,8 @@ from benchmark.datasets import (
     lvis,
     mot,
     mots,
+    reasonseg,
+    refcoco,
     tnl2k,
     trackingnet,
     youtube_vis,
@@ -54,6 +56,8 @@ _ROWS = (
     *got10k.ROWS,
     *youtube_vis.ROWS,
     *bdd100k_tracking.ROWS,
+    *reasonseg.ROWS,
+    *refcoco.ROWS,
 )
 
 BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType({row.name: row for row in _ROWS if not row.is_train})

@@ -154,6 +154,11 @@ def union(rles: Sequence[Rle]) -> Rle:
     return _from_coco(coco_mask.merge([_to_coco(rle) for rle in rles]))
 
 
+def intersection(rles: Sequence[Rle]) -> Rle:
+    """Pixels of all of at least one mask of equal size."""
+    return _from_coco(coco_mask.merge([_to_coco(rle) for rle in rles], intersect=True))
+
+
 def from_polygons(polygons: Sequence[Sequence[float]], size: tuple[int, int]) -> Rle:
     """Union of polygons, rasterised as COCO does (boundary traced at 5x resolution, clipped to the image).
 

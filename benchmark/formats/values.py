@@ -12,6 +12,14 @@ LARGEST = 2**53
 """Largest number that is believed: beyond it float64 no longer tells neighbours apart."""
 
 
+def shown(value: Any) -> str:
+    """A value of a broken file for a message: itself if it is short and plain, else what it is."""
+    if value is None or isinstance(value, bool | int | float | str):
+        text = repr(value)
+        return text if len(text) <= 60 else f"{text[:57]}..."
+    return f"a {type(value).__name__}"
+
+
 def is_number(value: Any) -> bool:
     """Whether a JSON value is a number of a believable size (true and false are none, nor are NaN and infinity)."""
     return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST

@@ -18,7 +18,10 @@ from benchmark.metrics import (
     cityscapes_instances,
     cityscapes_iou,
     federated_precision,
+    generalized_referring,
     panoptic_quality,
+    reasoning_segmentation,
+    referring,
     semantic_iou,
     success_plots,
     tracking,
@@ -43,6 +46,9 @@ _MODULES = (
     trackingnet,
     average_overlap,
     bdd100k_tracking,
+    referring,
+    generalized_referring,
+    reasoning_segmentation,
 )
 
 METRICS: Mapping[str, MetricEntry] = MappingProxyType(

@@ -1,0 +1,71 @@
+"""ReasonSeg: questions that need a step of reasoning, answered by a mask.
+
+{., reason_seg}/ReasonSeg/{train,val,test}/<stem>.jpg and <stem>.json
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
+from benchmark.datasets.refcoco import read_answers
+from benchmark.formats import reason_seg, referring_results
+from benchmark.formats.listing import Listing
+from benchmark.problems import Problem
+from benchmark.row import Benchmark, DataNotFound
+
+
+class ReasonSegLayout:
+    """The layout of the official download."""
+
+    roots = ("ReasonSeg", "reason_seg/ReasonSeg", ".")
+    how_to_get = "Download ReasonSeg as https://github.com/dvlab-research/LISA says"
+
+    def landmark(self, row: Benchmark) -> str:
+        """The split's folder."""
+        return row.split
+
+    def open(self, row: Benchmark, folder: Path) -> Listing | None:
+        """The questions of the split's folder."""
+        home = folder / row.split
+        return reason_seg.read(home) if any(home.glob("*.json")) else None
+
+    def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
+        """A folder of pictures and JSONs, or the data set's own with the split in it."""
+        for home in (truth, truth / row.split):
+            if any(home.glob("*.json")):
+                return reason_seg.read(home)
+        remedy = "Give the folder of the pictures and their JSON files"
+        raise DataNotFound([Problem(place=str(truth), message="holds no *.json", remedy=remedy)])
+
+    def read_predictions(
+        self, row: Benchmark, path: Path, samples: SampleSet
+    ) -> tuple[PredictionSet, Mapping[str, int]]:
+        """A JSON of masks, or a folder of PNGs named as the pictures."""
+        return read_answers(path, samples)
+
+    def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
+        """The JSON form."""
+        referring_results.write_results(path, predictions)
+
+
+_row = partial(
+    Benchmark,
+    dataset="reasonseg",
+    task=Task.REFERRING,
+    labels="object",
+    metric="reasoning_segmentation",
+    main_score="gIoU",
+    protocols=("lisa", "united"),
+    layout=ReasonSegLayout(),
+    notes="The first text is asked. Two test files have no target: an empty mask is right there. Every picture counts "
+    "once (padded last batches of multi-process evaluators count some twice). cIoU of 200 pictures is unstable.",
+)
+
+ROWS = (
+    _row(name="reasonseg_referring_val", split="val", num_samples=200),
+    _row(name="reasonseg_referring_test", split="test", num_samples=779),
+    _row(name="reasonseg_referring_train", split="train", num_samples=239, is_train=True),
+)
