@@ -12,7 +12,7 @@ import io
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,49 +105,51 @@ def rle_text(mask: np.ndarray) -> str:
 
 def freeze_scalabel() -> dict[str, Scores]:
     """BDD100K's scores: boxes, masks as run lengths, and masks as bitmasks."""
-    from bdd100k.common.utils import group_and_sort_files, list_files, load_bdd100k_config
-    from bdd100k.eval.mots import evaluate_seg_track as evaluate_bitmasks
-    from bdd100k.label.to_scalabel import bdd100k_to_scalabel
-    from PIL import Image
-    from scalabel.eval.mot import acc_single_video_mot, evaluate_track
-    from scalabel.eval.mots import acc_single_video_mots, evaluate_seg_track
-    from scalabel.label.io import group_and_sort, load
-
     found: dict[str, dict[str, Any]] = {"boxes": {}, "run_lengths": {}, "bitmasks": {}}
     for members in (*([name] for name in CLIPS), list(CLIPS)):
         key = members[0] if len(members) == 1 else "all"
         clips = [clip(name, kinds=len(BDD_KINDS)) for name in members]
-        for form, encode in (("boxes", None), ("run_lengths", rle_text)):
-            config = load_bdd100k_config("box_track" if encode is None else "seg_track")
-            sides = []
-            with tempfile.TemporaryDirectory() as folder:
-                for side in (0, 1):
-                    frames = [frame for made in clips for frame in bdd_frames(made, encode)[side]]
-                    (Path(folder) / "frames.json").write_text(json.dumps(frames))
-                    loaded = load(str(Path(folder) / "frames.json"), 1).frames
-                    sides.append(group_and_sort(bdd100k_to_scalabel(loaded, config)))
-            if encode is None:
-                result = evaluate_track(acc_single_video_mot, *sides, config.scalabel, nproc=1)
-            else:
-                result = evaluate_seg_track(acc_single_video_mots, *sides, config.scalabel, nproc=1)
-            found[form][key] = _flat(result.dict())
         with tempfile.TemporaryDirectory() as folder:
-            for made in clips:
-                for side, frames in zip(("gt", "found"), bdd_bitmasks(made), strict=True):
-                    home = Path(folder) / side / made.name
-                    home.mkdir(parents=True)
-                    for index, pixels in enumerate(frames):
-                        Image.fromarray(pixels).save(home / f"{made.name}-{index + 1:07d}.png")
-            files = [
-                group_and_sort_files(list_files(str(Path(folder) / side), ".png", True)) for side in ("gt", "found")
-            ]
-            config = load_bdd100k_config("seg_track")
-            found["bitmasks"][key] = _flat(evaluate_bitmasks(*files, config.scalabel, nproc=1).dict())
+            found["boxes"][key] = _scalabel_json(clips, None, Path(folder) / "frames.json")
+            found["run_lengths"][key] = _scalabel_json(clips, rle_text, Path(folder) / "frames.json")
+            found["bitmasks"][key] = _scalabel_bitmasks(clips, Path(folder))
     return found
 
 
+def _scalabel_json(clips: Sequence[Clip], encode: Callable[[np.ndarray], str] | None, path: Path) -> dict[str, float]:
+    from bdd100k.common.utils import load_bdd100k_config
+    from bdd100k.label.to_scalabel import bdd100k_to_scalabel
+    from scalabel.eval.mot import acc_single_video_mot, evaluate_track
+    from scalabel.eval.mots import acc_single_video_mots, evaluate_seg_track
+    from scalabel.label.io import group_and_sort, load
+
+    config = load_bdd100k_config("box_track" if encode is None else "seg_track")
+    sides = []
+    for side in (0, 1):
+        path.write_text(json.dumps([frame for made in clips for frame in bdd_frames(made, encode)[side]]))
+        sides.append(group_and_sort(bdd100k_to_scalabel(load(str(path), 1).frames, config)))
+    if encode is None:
+        return _flat(evaluate_track(acc_single_video_mot, *sides, config.scalabel, nproc=1).dict())
+    return _flat(evaluate_seg_track(acc_single_video_mots, *sides, config.scalabel, nproc=1).dict())
+
+
+def _scalabel_bitmasks(clips: Sequence[Clip], home: Path) -> dict[str, float]:
+    from bdd100k.common.utils import group_and_sort_files, list_files, load_bdd100k_config
+    from bdd100k.eval.mots import evaluate_seg_track
+    from PIL import Image
+
+    for made in clips:
+        for side, frames in zip(("gt", "found"), bdd_bitmasks(made), strict=True):
+            (home / side / made.name).mkdir(parents=True)
+            for index, pixels in enumerate(frames):
+                Image.fromarray(pixels).save(home / side / made.name / f"{made.name}-{index + 1:07d}.png")
+    files = [group_and_sort_files(list_files(str(home / side), ".png", True)) for side in ("gt", "found")]
+    config = load_bdd100k_config("seg_track")
+    return _flat(evaluate_seg_track(*files, config.scalabel, nproc=1).dict())
+
+
 def _flat(result: Mapping[str, Any]) -> dict[str, float]:
-    """ "MOTA/car" -> number; NaN and infinities, which JSON cannot hold, as text."""
+    """Score or "score/class" -> number; NaN and infinities, which JSON cannot hold, as text."""
     flat: dict[str, Any] = {}
     for name, value in result.items():
         if isinstance(value, list):

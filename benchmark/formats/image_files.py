@@ -23,7 +23,7 @@ JPEG_START = b"\xff\xd8"
 JPEG_END = b"\xff\xd9"
 TAIL = 4096
 """Bytes at the end of a file among which its end mark must lie; some cameras append a few of their own."""
-PALETTE = 3
+PALETTE, RGBA = 3, 6
 REMEDY = "Download or write this file again"
 
 
@@ -44,6 +44,15 @@ def read_numbers(path: Path) -> NDArray[Any]:
         message = f"has {numbers.shape[2]} channels; expected one channel of numbers"
         raise DataError([Problem(place=str(path), message=message, remedy="Write it as an 8 or 16 bit grey PNG")])
     return numbers
+
+
+def read_rgba(path: Path) -> NDArray[np.uint8]:
+    """The four channels of an RGBA PNG as stored, uint8 [H, W, 4]; alpha is a number like the others. DataError."""
+    data = _bytes(path)
+    if data[:8] != PNG_START or data[24:26] != bytes((8, RGBA)):
+        message = "is no PNG with four channels of 8 bits (RGBA)"
+        raise DataError([Problem(place=str(path), message=message, remedy="Write the alpha channel, too: it is data")])
+    return np.ascontiguousarray(_decode(path, data, cv2.IMREAD_UNCHANGED)[..., [2, 1, 0, 3]])
 
 
 def header_size(path: Path) -> tuple[int, int]:
