@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from benchmark.contract import Rle
+from benchmark.runs import Runs
 
 _MAX_RUN = 2**29 - 1
 """Longest run that fits into six characters. pycocotools 2.0.11 reserves six a run and nothing for the final zero, so
@@ -22,9 +24,14 @@ longer runs, and four or more that all need six, would be written beyond its mem
 _NEEDS_SIX = 2**24
 
 
-def encode(mask: NDArray[np.bool_]) -> Rle:
-    """Run lengths of one mask. mask: bool [H, W]."""
-    return _from_coco(coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8)))
+def encode(mask: NDArray[Any]) -> Rle:
+    """Run lengths of the pixels of one mask that are not zero. mask: bool or integers [H, W]."""
+    height, width = mask.shape
+    columns = np.flatnonzero(np.bitwise_or.reduce(mask, axis=0))
+    if not columns.size:
+        return empty((height, width))
+    inside = Runs.of(mask[:, columns[0] : columns[-1] + 1] != 0)
+    return _from_ends(_ends(inside, inside.value) + columns[0] * height, (height, width))
 
 
 def encode_many(masks: NDArray[np.bool_]) -> tuple[Rle, ...]:
@@ -35,26 +42,25 @@ def encode_many(masks: NDArray[np.bool_]) -> tuple[Rle, ...]:
     return tuple(_from_coco(found) for found in coco_mask.encode(columns))
 
 
-def encode_ids(id_map: NDArray[Any], ids: Iterable[int]) -> tuple[Rle, ...]:
+def encode_ids(id_map: NDArray[Any] | Runs, ids: Iterable[int]) -> tuple[Rle, ...]:
     """Run lengths of the regions `id_map == id`, one for each of `ids`, in one pass over the map.
 
-    id_map: integers [H, W]. An id that does not occur gives an empty mask.
+    id_map: integers [H, W], or its runs. An id that does not occur gives an empty mask.
     """
-    height, width = id_map.shape
-    flat = np.asarray(id_map).ravel(order="F")
-    starts = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1)) if flat.size else np.zeros(0, np.int64)
-    ends = np.concatenate((starts[1:], [flat.size])) if flat.size else starts
-    values = flat[starts]
-    order = np.argsort(values, kind="stable")
-    ranked = values[order]
+    runs = id_map if isinstance(id_map, Runs) else Runs.of(id_map)
+    order = np.argsort(runs.value, kind="stable")
+    ranked = runs.value[order]
     found = []
     for wanted in ids:
         low, high = np.searchsorted(ranked, wanted, "left"), np.searchsorted(ranked, wanted, "right")
-        runs = order[low:high]
-        edges = np.stack((starts[runs], ends[runs]), axis=1).ravel()
-        lengths = np.diff(edges, prepend=0, append=flat.size)
-        found.append(from_counts(lengths if lengths[-1] or len(lengths) == 1 else lengths[:-1], (height, width)))
+        rows = order[low:high]
+        found.append(_from_ends(np.stack((runs.edge[rows], runs.edge[rows + 1]), axis=1).ravel(), runs.size))
     return tuple(found)
+
+
+def encode_any(runs: Runs, ids: Sequence[int]) -> Rle:
+    """Run lengths of the pixels that hold any of `ids`."""
+    return _from_ends(_ends(runs, np.isin(runs.value, ids)), runs.size)
 
 
 def decode(rle: Rle) -> NDArray[np.bool_]:
@@ -149,6 +155,25 @@ def intersections(masks: Sequence[Rle], others: Sequence[Rle]) -> NDArray[np.int
     return np.rint(shares * areas(masks)[:, None]).astype(np.int64)
 
 
+def value_counts(masks: Sequence[Rle], runs: Runs, num_values: int) -> NDArray[np.int64]:
+    """How many pixels of each of N masks hold each value of a map of their size, int64 [N, num_values].
+
+    Values from num_values on are left out.
+    """
+    # A mask's bounds are the starts and ends of its stretches of ones, in turn; a last stretch of zeros is cut off.
+    bounds = [bound[: len(bound) // 2 * 2] for bound in (np.cumsum(counts(rle)) for rle in masks)]
+    start, end = np.concatenate([np.zeros(0, np.int64), *bounds]).reshape(-1, 2).T
+    owner = np.repeat(np.arange(len(masks)), [len(bound) // 2 for bound in bounds])
+    first = np.searchsorted(runs.edge, start, "right") - 1
+    num = np.searchsorted(runs.edge, end, "left") - first
+    stretch = np.repeat(np.arange(len(start)), num)
+    run = np.arange(len(stretch)) + (first - np.cumsum(num) + num)[stretch]
+    pixels = np.minimum(runs.edge[run + 1], end[stretch]) - np.maximum(runs.edge[run], start[stretch])
+    cell = owner[stretch] * (num_values + 1) + np.minimum(runs.value[run], num_values)
+    table = np.bincount(cell, weights=pixels, minlength=len(masks) * (num_values + 1))
+    return table.astype(np.int64).reshape(-1, num_values + 1)[:, :num_values]
+
+
 def union(rles: Sequence[Rle]) -> Rle:
     """Pixels of any of at least one mask of equal size."""
     return _from_coco(coco_mask.merge([_to_coco(rle) for rle in rles]))
@@ -202,8 +227,10 @@ def to_json_uncompressed(rle: Rle) -> dict[str, Any]:
 
 def ids_from_colors(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
     """Ids int32 [H, W] of an id-coded image uint8 [H, W, 3]."""
-    wide = rgb[..., :3].astype(np.int32)
-    return wide[..., 0] | wide[..., 1] << 8 | wide[..., 2] << 16
+    # The bytes R, G, B and 255, lowest first, are an id with 255 above it.
+    ids: NDArray[np.int32] = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2RGBA).view("<i4")[..., 0]
+    ids &= (1 << 24) - 1
+    return ids
 
 
 def colors_from_ids(ids: NDArray[np.int32]) -> NDArray[np.uint8]:
@@ -220,6 +247,17 @@ def resize_nearest(labels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
         ((np.arange(new) + 0.5) * old / new).astype(np.int64) for new, old in zip(size, labels.shape, strict=True)
     )
     return labels[rows[:, None], columns[None, :]]
+
+
+def _ends(runs: Runs, is_in: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """First pixel of every stretch of picked runs and the first one after it, in turn, int64 [2 N]. is_in: bool [R]."""
+    return runs.edge[np.flatnonzero(np.diff(is_in, prepend=False, append=False))]
+
+
+def _from_ends(ends: NDArray[np.int64], size: tuple[int, int]) -> Rle:
+    """A mask of its stretches of ones, as `_ends` has them."""
+    lengths = np.diff(ends, prepend=0, append=size[0] * size[1])
+    return from_counts(lengths if lengths[-1] or len(lengths) == 1 else lengths[:-1], size)
 
 
 def _check_runs(lengths: NDArray[np.int64], size: tuple[int, int]) -> None:

@@ -14,17 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark import masks
 from benchmark.contract import Instances, Truth, make_instances
 from benchmark.formats.cityscapes import FIRST_SINGLE, panoptic_of_instance_ids
-from benchmark.formats.image_files import read_numbers
+from benchmark.formats.image_files import read_numbers, size_problem
 from benchmark.formats.label_maps import Encoding
 from benchmark.formats.listing import Entry, Listing, duplicates
-from benchmark.formats.panoptic_files import paint, present_ids
 from benchmark.labels import LabelSet
-from benchmark.problems import Problem, raise_if_any
+from benchmark.problems import DataError, Problem, raise_if_any
+from benchmark.runs import Runs
 
 LABEL_IDS = "_gtFine_labelIds.png"
 INSTANCE_IDS = "_gtFine_instanceIds.png"
@@ -49,9 +48,11 @@ def read_semantic(
 
     def truth(index: int) -> Truth:
         semantic, instance = ordered[index]
-        numbers = _numbers(instance)
-        singles = [number for number in present_ids(numbers).tolist() if number >= FIRST_SINGLE]
-        return Truth(frames=(encoding.decode(semantic),), objects=_objects(instance, numbers, singles, labels))
+        label_map, runs = encoding.decode(semantic), Runs.of(read_numbers(instance))
+        if runs.size != label_map.class_index.shape:
+            raise DataError([size_problem(instance, runs.size, label_map.class_index.shape)])
+        singles = [number for number in _present(runs) if number >= FIRST_SINGLE]
+        return Truth(frames=(label_map,), objects=_objects(instance, runs, singles, labels))
 
     return Listing(entries=_entries(files, frame_of), truth=truth)
 
@@ -62,10 +63,10 @@ def read_instances(instance_ids: Mapping[str, Path], frame_of: Callable[[str], P
     ignored = [row.category_id for row in labels.ignored]
 
     def truth(index: int) -> Truth:
-        numbers = _numbers(paths[index])
-        kept = [number for number in present_ids(numbers).tolist() if _is_object(number, labels)]
-        void = masks.encode(np.isin(numbers, ignored))
-        return Truth(frames=(_objects(paths[index], numbers, kept, labels),), ignore=void)
+        runs = Runs.of(read_numbers(paths[index]))
+        kept = [number for number in _present(runs) if _is_object(number, labels)]
+        objects = _objects(paths[index], runs, kept, labels)
+        return Truth(frames=(objects,), ignore=masks.encode_any(runs, ignored))
 
     return Listing(entries=_entries({one: (path,) for one, path in instance_ids.items()}, frame_of), truth=truth)
 
@@ -75,13 +76,15 @@ def read_panoptic(instance_ids: Mapping[str, Path], frame_of: Callable[[str], Pa
     paths = list(instance_ids.values())
 
     def truth(index: int) -> Truth:
-        return Truth(frames=(panoptic_of_instance_ids(_numbers(paths[index]), labels),))
+        numbers = read_numbers(paths[index]).astype(np.int32)
+        return Truth(frames=(panoptic_of_instance_ids(numbers, labels),))
 
     return Listing(entries=_entries({one: (path,) for one, path in instance_ids.items()}, frame_of), truth=truth)
 
 
-def _numbers(path: Path) -> NDArray[np.int32]:
-    return read_numbers(path).astype(np.int32)
+def _present(runs: Runs) -> list[int]:
+    """The distinct numbers of a map, ascending."""
+    return [int(number) for number in np.unique(runs.value)]
 
 
 def _label_id(number: int) -> int:
@@ -94,7 +97,7 @@ def _is_object(number: int, labels: LabelSet) -> bool:
     return not labels.has_category(label_id) or labels.everything[labels.index_of(label_id)].is_thing
 
 
-def _objects(path: Path, numbers: NDArray[np.int32], kept: Sequence[int], labels: LabelSet) -> Instances:
+def _objects(path: Path, runs: Runs, kept: Sequence[int], labels: LabelSet) -> Instances:
     raise_if_any(
         Problem(
             place=f"{path}: number {number}",
@@ -104,7 +107,7 @@ def _objects(path: Path, numbers: NDArray[np.int32], kept: Sequence[int], labels
         for number in kept
         if not labels.has_category(_label_id(number))
     )
-    found = masks.encode_ids(paint(numbers, {number: number for number in kept}, 0), kept)
+    found = masks.encode_ids(runs, kept)
     return make_instances(
         class_index=[labels.index_of(_label_id(number)) for number in kept],
         masks=found,

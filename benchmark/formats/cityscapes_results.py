@@ -4,7 +4,8 @@
     frankfurt_000000_000294_0.png         non-zero where the object is, once it is turned to grey
 
 As in cityscapesscripts 2.3.0, a mask that is listed twice counts with its later line, masks without pixels are
-skipped, and masks may overlap. Results are found by the start of the text file's name.
+skipped, and masks may overlap; a dark palette entry can be lost in grey. Results are found by the start of the text
+file's name.
 """
 
 from __future__ import annotations
@@ -15,16 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from benchmark import masks
 from benchmark.contract import Instances, Prediction, PredictionSet, Sample, make_instances
-from benchmark.formats.image_files import header_size, write_png, write_whole
+from benchmark.formats.image_files import header_size, read_grey, write_png, write_whole
 from benchmark.formats.label_maps import files_by_prefix
 from benchmark.formats.listing import problems_of
 from benchmark.labels import LabelSet
-from benchmark.problems import DataError, Problem, raise_if_any
+from benchmark.problems import Problem, raise_if_any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +97,7 @@ def _line_message(fields: Sequence[str], path: Path, root: Path, labels: LabelSe
 
 
 def _instances(lines: Sequence[Line]) -> Instances:
-    found = [(line, masks.encode(_mask(line.mask))) for line in lines]
+    found = [(line, masks.encode(read_grey(line.mask))) for line in lines]
     kept = [(line, rle) for line, rle in found if masks.area(rle)]
     rles = [rle for _, rle in kept]
     return make_instances(
@@ -108,13 +107,3 @@ def _instances(lines: Sequence[Line]) -> Instances:
         area=masks.areas(rles).astype(np.float64),
         score=np.array([line.score for line, _ in kept], np.float64),
     )
-
-
-def _mask(path: Path) -> NDArray[np.bool_]:
-    """Pixels that are not black in grey, bool [H, W]: a dark palette entry can be lost, as in the official tool."""
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("L")) > 0
-    except (OSError, SyntaxError, ValueError) as error:
-        message, remedy = f"the mask cannot be decoded ({error})", "Write this file again"
-        raise DataError([Problem(place=str(path), message=message, remedy=remedy)]) from error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +25,21 @@ JPEG_END = b"\xff\xd9"
 TAIL = 4096
 """Bytes at the end of a file among which its end mark must lie; some cameras append a few of their own."""
 PALETTE, RGBA = 3, 6
+EIGHT_BIT_GREY = bytes((8, 0))
 REMEDY = "Download or write this file again"
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
     """An image as uint8 [H, W, 3] RGB. Raises DataError."""
     data = _bytes(path)
-    return np.ascontiguousarray(_decode(path, data, cv2.IMREAD_COLOR)[..., ::-1]).astype(np.uint8, copy=False)
+    return np.asarray(_decode(path, data, cv2.IMREAD_COLOR_RGB), np.uint8)
 
 
 def read_numbers(path: Path) -> NDArray[Any]:
     """A single-channel PNG as stored: uint8 or uint16 [H, W]; palette images give indices. Raises DataError."""
     data = _bytes(path)
     if data[:8] == PNG_START and len(data) > 25 and data[25] == PALETTE:
-        numbers = _palette_indices(path, data)
+        numbers = _with_pillow(path, data, lambda image: image)
     else:
         numbers = _decode(path, data, cv2.IMREAD_UNCHANGED)
     if numbers.ndim != 2:
@@ -53,6 +55,16 @@ def read_rgba(path: Path) -> NDArray[np.uint8]:
         message = "is no PNG with four channels of 8 bits (RGBA)"
         raise DataError([Problem(place=str(path), message=message, remedy="Write the alpha channel, too: it is data")])
     return np.ascontiguousarray(_decode(path, data, cv2.IMREAD_UNCHANGED)[..., [2, 1, 0, 3]])
+
+
+def read_grey(path: Path) -> NDArray[np.uint8]:
+    """An image in grey as Pillow's mode "L" has it (8 bit grey: as stored), uint8 [H, W]. Raises DataError."""
+    data = _bytes(path)
+    if data[:8] == PNG_START and data[24:26] == EIGHT_BIT_GREY:
+        grey = _decode(path, data, cv2.IMREAD_UNCHANGED)
+        if grey.ndim == 2:
+            return grey
+    return _with_pillow(path, data, lambda image: image.convert("L"))
 
 
 def header_size(path: Path) -> tuple[int, int]:
@@ -136,10 +148,10 @@ def _decode(path: Path, data: bytes, flag: int) -> NDArray[Any]:
     return np.asarray(pixels)
 
 
-def _palette_indices(path: Path, data: bytes) -> NDArray[Any]:
+def _with_pillow(path: Path, data: bytes, turn: Callable[[Image.Image], Image.Image]) -> NDArray[Any]:
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return np.asarray(image)
+            return np.asarray(turn(image))
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError([_broken(path, data)]) from error
 

@@ -14,26 +14,16 @@ from numpy.typing import NDArray
 from benchmark import masks
 from benchmark.contract import Panoptic, Rle
 from benchmark.labels import LabelSet
-
-SMALL_ID = 1 << 16
-"""Ids below this are looked up in a table as long as the largest of them."""
+from benchmark.runs import run_edges
 
 
 def paint(ids: NDArray[np.int32], values: Mapping[int, int], rest: int) -> NDArray[np.int32]:
-    """Map of `values[id]`, int32 [H, W]; `rest` where an id is not listed. ids: int32 [H, W], not negative."""
-    highest = int(ids.max(initial=0))
-    if highest < SMALL_ID:
-        table = np.full(highest + 1, rest, np.int32)
-        for listed, value in values.items():
-            if 0 <= listed <= highest:
-                table[listed] = value
-        return table[ids]
-    listed_ids = np.array(sorted(values), np.int64)
-    if not listed_ids.size:
-        return np.full(ids.shape, rest, np.int32)
-    targets = np.array([values[int(listed)] for listed in listed_ids], np.int32)
-    position = np.minimum(np.searchsorted(listed_ids, ids), listed_ids.size - 1)
-    return np.where(listed_ids[position] == ids, targets[position], rest).astype(np.int32)
+    """Map of `values[id]`, int32 [H, W]; `rest` where an id is not listed. ids: int32 [H, W]."""
+    flat = ids.ravel()
+    edge = run_edges(flat)
+    present, place = np.unique(flat[edge[:-1]], return_inverse=True)
+    painted = np.array([values.get(found, rest) for found in present.tolist()], np.int32)
+    return np.repeat(painted[place], np.diff(edge)).reshape(ids.shape)
 
 
 def paint_classes(panoptic: Panoptic, value_of_class: Mapping[int, int], rest: int) -> NDArray[np.int32]:
@@ -44,10 +34,9 @@ def paint_classes(panoptic: Panoptic, value_of_class: Mapping[int, int], rest: i
 
 def present_ids(ids: NDArray[np.int32]) -> NDArray[np.int32]:
     """The distinct ids of a map, ascending, int32 [N]."""
-    flat = ids.ravel()
     # Segments are wide: looking at the first pixel of every run is much cheaper than sorting all pixels.
-    first = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    return np.unique(flat[np.concatenate(([0], first))]) if flat.size else np.zeros(0, np.int32)
+    flat = ids.ravel()
+    return np.unique(flat[run_edges(flat)[:-1]])
 
 
 def segment_records(panoptic: Panoptic, rles: Sequence[Rle], labels: LabelSet) -> list[dict[str, Any]]:

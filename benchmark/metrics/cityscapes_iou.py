@@ -22,6 +22,7 @@ from benchmark.labels import LabelSet
 from benchmark.metrics import frames, semantic_iou
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.problems import BenchmarkError
+from benchmark.runs import Runs
 
 SCORE_NAMES = ("mIoU", "iIoU", "category_IoU", "category_iIoU")
 AVERAGE_SIZE: Mapping[str, float] = MappingProxyType(
@@ -93,10 +94,10 @@ class CityscapesIoU:
         rows = np.flatnonzero(np.isin(objects.class_index, things) & ~objects.is_crowd)
         truths = [(objects.masks or ())[row] for row in rows]
         own = objects.class_index[rows]
-        columns = [label.class_index for label in self.labels.everything]
-        common = masks.intersections(truths, masks.encode_ids(found.class_index, columns))
+        num_labels = len(self.labels.everything)
+        common = masks.value_counts(truths, Runs.of(found.class_index), num_labels)
         hits = common[np.arange(len(rows)), own]
-        peers = np.zeros((self.labels.num_classes, len(columns)), np.int64)
+        peers = np.zeros((self.labels.num_classes, num_labels), np.int64)
         for members in self._instance_categories().values():
             peers[np.ix_([member for member in members if member < self.labels.num_classes], members)] = 1
         return {

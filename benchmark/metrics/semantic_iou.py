@@ -21,8 +21,11 @@ from benchmark.contract import LabelMap, Pooled, Prediction, Sample, Scores, Sta
 from benchmark.labels import LabelSet
 from benchmark.metrics import frames
 from benchmark.metrics.entry import MetricEntry, Protocol
+from benchmark.runs import run_edges
 
 Convention = Literal["present", "all", "union"]
+BLOCK = 1 << 18
+"""Pixels of both maps that are compared at a time; they fit a processor's own cache."""
 _EMPTY: dict[str, NDArray[Any]] = {"cell": np.zeros(0, np.int64), "pixels": np.zeros(0, np.int64)}
 
 
@@ -91,12 +94,17 @@ def confusion(
     the last row or column.
     """
     side = num_classes + 1
-    codes = np.minimum(truth, num_classes).astype(np.intp)
-    codes *= side
-    codes += np.minimum(found, num_classes)
-    pixels = np.bincount(codes.ravel(), minlength=side * side)
+    rows, columns = truth.ravel(), found.ravel()
+    pixels = np.zeros(side * side)
+    for start in range(0, rows.size, BLOCK):
+        row, column = rows[start : start + BLOCK], columns[start : start + BLOCK]
+        # Maps hold one value for many pixels on end: a run of equal pairs counts once, with its length.
+        edge = run_edges(row, column)
+        codes = np.minimum(row[edge[:-1]], num_classes).astype(np.intp) * side
+        codes += np.minimum(column[edge[:-1]], num_classes)
+        pixels += np.bincount(codes, weights=np.diff(edge), minlength=side * side)
     cell = np.flatnonzero(pixels)
-    return cell, pixels[cell]
+    return cell, pixels[cell].astype(np.int64)
 
 
 def total(rows: frames.Columns, weights: NDArray[np.int64], num_classes: int) -> NDArray[np.int64]:
