@@ -36,6 +36,7 @@ from benchmark.problems import BenchmarkError, DataError, Problem
 
 GOLDEN = Path(__file__).parent / "golden/vos"
 EXACT = 1e-12
+ALL = region_contour.Group(np.arange(256, dtype=np.uint8), None)
 CASES = ["davis", "davis_unsupervised", "vos_benchmark", "sav"]
 RULES_OF = {
     "davis": "davis",
@@ -153,7 +154,8 @@ def test_counts_equal_the_definition_pixel_by_pixel(seed: int) -> None:
     found, truth = ((dice.random(size) < dice.choice([0.02, 0.2, 0.9])).astype(np.uint8) for _ in range(2))
     radius = int(dice.integers(0, 5))
     for window in (region_contour.crop(found, truth), (slice(None), slice(None))):
-        counts = region_contour.count_same([found[window]], [truth[window]], radius)
+        layers = [region_contour.Layer(np.ascontiguousarray(side[window]), (ALL,)) for side in (found, truth)]
+        counts = region_contour.count_same(layers[:1], layers[1:], radius, region_contour.Scratch())
         union = np.count_nonzero(found | truth)
         assert region_contour.region(counts)[0] == (np.count_nonzero(found & truth) / union if union else 1.0)
         assert region_contour.contour(counts)[0] == pytest.approx(slow_contour(found, truth, radius), abs=1e-15)
@@ -161,13 +163,18 @@ def test_counts_equal_the_definition_pixel_by_pixel(seed: int) -> None:
 
 def test_pairs_of_objects_count_like_each_object_alone() -> None:
     dice = np.random.default_rng(3)
-    found, truth = (dice.integers(0, 256, (3, 9, 14)).astype(np.uint8) for _ in range(2))
-    counts = region_contour.count_pairs(list(found), list(truth), 2)
+    sides = [dice.integers(0, 256, (3, 9, 14)).astype(np.uint8) for _ in range(2)]
+    found, truth = ([region_contour.Layer(plane, (ALL,)) for plane in side] for side in sides)
+    scratch = region_contour.Scratch()
+    counts = region_contour.count_pairs(found, truth, 2, scratch)
     for a in range(24):
         for b in range(24):
-            one, other = ((side[row // 8] >> (row % 8) & 1) for side, row in ((found, a), (truth, b)))
-            alone = region_contour.count_same([one], [other], 2)[:1]
-            assert (counts.columns([a], [b]) == alone).all()
+            one, other = (
+                region_contour.Layer((side[row // 8] >> (row % 8)) & 1, (ALL,))
+                for side, row in zip(sides, (a, b), strict=True)
+            )
+            alone = region_contour.count_same([one], [other], 2, scratch)[0]
+            assert (counts[a, b] == alone).all()
 
 
 @pytest.mark.parametrize(("size", "radius"), [((480, 854), 8), ((720, 1280), 12), ((480, 910), 9), ((300, 400), 4)])

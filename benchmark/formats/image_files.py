@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmark.formats import indexed_png
 from benchmark.problems import DataError, Problem
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -39,7 +40,8 @@ def read_numbers(path: Path) -> NDArray[Any]:
     """A single-channel PNG as stored: uint8 or uint16 [H, W]; palette images give indices. Raises DataError."""
     data = _bytes(path)
     if data[:8] == PNG_START and len(data) > 25 and data[25] == PALETTE:
-        numbers = _with_pillow(path, data, lambda image: image)
+        quick = indexed_png.decode(data)
+        numbers = _with_pillow(path, data, lambda image: image) if quick is None else quick
     else:
         numbers = _decode(path, data, cv2.IMREAD_UNCHANGED)
     if numbers.ndim != 2:

@@ -1,4 +1,4 @@
-"""The objects of a video frame as bit planes, which `region_contour` counts: bit b of plane p is object 8 p + b.
+"""The objects of a video frame as layers, which `region_contour` counts: bit b of group g is object 8 g + b.
 
 A frame is a `Panoptic`, whose `segment_id` is the object's id, or `Instances` with masks by `object_id`, which may
 overlap. Crowds of the truth are void: both sides lose those pixels. Only the part of the frame in which either side has
@@ -11,13 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark import masks
 from benchmark.contract import Annotation, Instances, Panoptic, Prediction, Sample
-from benchmark.metrics.region_contour import NUM_PLANES, crop
+from benchmark.metrics.region_contour import GROUP_SIZE, Group, Layer, crop
 from benchmark.problems import BenchmarkError, DataError, Problem, raise_if_any
 
 _BYTE = 256
@@ -53,8 +52,7 @@ class Objects:
     def _of_map(cls, frame: Panoptic) -> Objects:
         layers = tuple(segment.id for segment in frame.segments)
         if all(0 < one < _BYTE for one in layers):
-            numbers = frame.segment_id.astype(np.uint8)
-            layers = tuple(range(_BYTE))
+            numbers, layers = frame.segment_id.astype(np.uint8), _THEMSELVES
         elif len(layers) < _BYTE:
             order = np.sort(np.array([0, *layers]))
             numbers = np.searchsorted(order, frame.segment_id).astype(np.uint8)
@@ -63,7 +61,7 @@ class Objects:
             raise BenchmarkError(f"a frame has {len(layers)} objects, at most {_BYTE - 1} can be told apart.")
         crowds = tuple(one.id for one in frame.segments if one.is_crowd)
         ids = tuple(one.id for one in frame.segments if not one.is_crowd)
-        void = _look_up(numbers, {layers.index(one): 255 for one in crowds}) if crowds else None
+        void = _marked(numbers, [layers.index(one) for one in crowds]) if crowds else None
         return cls(ids=ids, void_ids=crowds, support=numbers, layers=layers, masks=(), void=void)
 
     @classmethod
@@ -85,16 +83,27 @@ class Objects:
             void=void,
         )
 
-    def planes(self, ids: Sequence[int], window: tuple[slice, slice]) -> list[NDArray[np.uint8]]:
-        """ceil(N / 8) planes, uint8 [h, w], of N object ids inside a window; ids that do not occur are empty."""
-        starts = range(0, len(ids), NUM_PLANES)
-        return [self._plane(ids[start : start + NUM_PLANES], window) for start in starts]
+    def layers_of(self, ids: Sequence[int], window: tuple[slice, slice], keep: NDArray[np.uint8] | None) -> list[Layer]:
+        """Layers of ceil(N / 8) groups in all for N object ids, inside a window; ids that do not occur are empty.
+
+        keep: uint8 [h, w], 0 where a pixel belongs to nobody, else 255; None: everywhere 255.
+        """
+        groups = [ids[start : start + GROUP_SIZE] for start in range(0, len(ids), GROUP_SIZE)]
+        if self.layers is None:
+            planes = [self._plane(group, window) for group in groups]
+            return [Layer(_kept(plane, keep), (_BITS,)) for plane in planes]
+        numbers = _kept(np.ascontiguousarray(self.support[window]), keep)
+        return [Layer(numbers, tuple(Group.of_numbers(self._numbers(group)) for group in groups))]
+
+    def _numbers(self, ids: Sequence[int]) -> list[int]:
+        """The number of each id in `support`, -1 for an id that has none."""
+        layers = self.layers or ()
+        if layers is _THEMSELVES:
+            return [one if 0 < one < _BYTE else -1 for one in ids]
+        return [layers.index(one) if one in layers else -1 for one in ids]
 
     def _plane(self, ids: Sequence[int], window: tuple[slice, slice]) -> NDArray[np.uint8]:
         bit_of = {one: 1 << bit for bit, one in enumerate(ids)}
-        if self.layers is not None:
-            part = self.support[window]
-            return _look_up(part, {place: bit_of[one] for place, one in enumerate(self.layers) if one in bit_of})
         plane = np.zeros((window[0].stop - window[0].start, window[1].stop - window[1].start), np.uint8)
         for one, mask in self.masks:
             if one in bit_of:
@@ -109,17 +118,14 @@ class FramePair:
     truth: Objects
     found: Objects
 
-    def planes(
+    def layers(
         self, found_ids: Sequence[int], truth_ids: Sequence[int], *, keeps_void: bool = False
-    ) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]]]:
-        """Planes of the predicted and of the true objects, uint8 [h, w], cropped alike, without void by default."""
+    ) -> tuple[list[Layer], list[Layer]]:
+        """Layers of the predicted and of the true objects, cropped alike, without void by default."""
         supports = [side.support for side in (self.truth, self.found) if side.support.size]
         window = crop(*supports) if supports else (slice(0, 0), slice(0, 0))
-        found, truth = self.found.planes(found_ids, window), self.truth.planes(truth_ids, window)
-        if self.truth.void is None or keeps_void:
-            return found, truth
-        keep = ~self.truth.void[window]
-        return [plane & keep for plane in found], [plane & keep for plane in truth]
+        keep = None if self.truth.void is None or keeps_void else ~self.truth.void[window]
+        return self.found.layers_of(found_ids, window, keep), self.truth.layers_of(truth_ids, window, keep)
 
 
 def pairs(sample: Sample, prediction: Prediction, wanted: Sequence[int]) -> Iterator[tuple[int, FramePair]]:
@@ -165,9 +171,18 @@ def _ids(frame: Instances, rows: Sequence[int]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(int(frame.object_id[row]) for row in rows))
 
 
-def _look_up(numbers: NDArray[np.uint8], entries: dict[int, int]) -> NDArray[np.uint8]:
-    """`entries` of the numbers, 0 for all others; uint8 [H, W]."""
+def _kept(numbers: NDArray[np.uint8], keep: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+    return numbers if keep is None else numbers & keep
+
+
+def _marked(numbers: NDArray[np.uint8], chosen: Sequence[int]) -> NDArray[np.uint8]:
+    """uint8 [H, W], 255 where one of the chosen numbers stands, else 0."""
     table = np.zeros(_BYTE, np.uint8)
-    for place, value in entries.items():
-        table[place] = value
-    return np.asarray(cv2.LUT(numbers, table), np.uint8) if numbers.size else numbers
+    table[list(chosen)] = 255
+    return table[numbers]
+
+
+_THEMSELVES = tuple(range(_BYTE))
+"""`Objects.layers` where a pixel's number is the object's id."""
+_BITS = Group(np.arange(_BYTE, dtype=np.uint8), None)
+"""The group of a plane, whose numbers are bits."""

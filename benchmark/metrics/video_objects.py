@@ -23,6 +23,7 @@ from benchmark.metrics import frames, object_means, object_planes, region_contou
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.metrics.object_means import ObjectScores
 from benchmark.metrics.object_planes import FramePair
+from benchmark.metrics.region_contour import Scratch
 from benchmark.problems import BenchmarkError, DataError, Problem
 
 MOST_PROPOSALS = 20
@@ -124,11 +125,11 @@ class VideoObjects:
         rows: Rows = {one: [] for one in stretches.object_ids}
         shown = _Shown(stretches) if self.rules.starts_when_seen else None
         beyond = _Beyond(sample, max(stretches.object_ids, default=0))
-        radius = region_contour.tolerance(sample.size)
+        radius, scratch = region_contour.tolerance(sample.size), Scratch()
         for index, pair in object_planes.pairs(sample, prediction, stretches.frames):
             ids = stretches.at[index] if shown is None else shown.update(index, pair)
-            found, truth = pair.planes(ids, ids, keeps_void=not self.rules.has_void)
-            for one, row in zip(ids, region_contour.count_same(found, truth, radius), strict=False):
+            found, truth = pair.layers(ids, ids, keeps_void=not self.rules.has_void)
+            for one, row in zip(ids, region_contour.count_same(found, truth, radius, scratch), strict=False):
                 rows.setdefault(one, []).append(row)
             if self.rules.is_strict:
                 beyond.note(index, [*pair.found.ids, *pair.found.void_ids])
@@ -249,14 +250,14 @@ def _measure_matched(sample: Sample, prediction: Prediction) -> Rows:
     ids = _given_ids(truth)
     most = max(MOST_PROPOSALS, len(ids))
     beyond = _Beyond(sample, MOST_PROPOSALS)
-    radius = region_contour.tolerance(sample.size)
+    radius, scratch = region_contour.tolerance(sample.size), Scratch()
     counts = np.zeros((len(truth.frames), most, len(ids), NUM_COLUMNS), np.int32)
     highest = 0
     for index, pair in object_planes.pairs(sample, prediction, range(len(truth.frames))):
         beyond.note(index, [*pair.found.ids, *pair.found.void_ids])
         shown = [one for one in pair.found.ids if one <= MOST_PROPOSALS]
         highest = max([highest, *shown])
-        counts[index] = _proposal_counts(pair, shown, ids, radius)
+        counts[index] = _proposal_counts(pair, shown, ids, radius, scratch)
     beyond.raise_if_any()
     counts = counts[:, : max(highest, len(ids))]
     both = (region_contour.region(counts).mean(axis=0) + region_contour.contour(counts).mean(axis=0)) / 2
@@ -265,15 +266,17 @@ def _measure_matched(sample: Sample, prediction: Prediction) -> Rows:
     return {one: rows[one] for one in ids}
 
 
-def _proposal_counts(pair: FramePair, shown: Sequence[int], ids: Sequence[int], radius: int) -> NDArray[np.int64]:
+def _proposal_counts(
+    pair: FramePair, shown: Sequence[int], ids: Sequence[int], radius: int, scratch: Scratch
+) -> NDArray[np.int64]:
     """int64 [N, K, 6], N = max(20, K) proposals, whether shown or not, against every one of K objects."""
     nobody = -1
-    found, truth = pair.planes([*shown, nobody], ids)
-    counts = region_contour.count_pairs(found, truth, radius)
+    found, truth = pair.layers([*shown, nobody], ids)
     table = np.zeros((max(MOST_PROPOSALS, len(ids)), len(ids), NUM_COLUMNS), np.int64)
-    for place in range(len(ids)):
-        table[:, place] = counts.columns([len(shown)], [place])
-        table[[one - 1 for one in shown], place] = counts.columns(range(len(shown)), [place] * len(shown))
+    if ids:
+        counts = region_contour.count_pairs(found, truth, radius, scratch)[:, : len(ids)]
+        table[:] = counts[len(shown)]
+        table[[one - 1 for one in shown]] = counts[: len(shown)]
     return table
 
 
