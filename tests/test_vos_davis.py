@@ -302,3 +302,16 @@ def test_a_demo_with_a_narrow_mask_is_told(samples_dir: Path) -> None:
     with pytest.raises(DataError, match=r"00005\.png: is 480x853 .*expected 480x854") as caught:
         catalog.verify(catalog.get("davis17_vos_val"), None, truth=truth, needs_frames=False)
     assert len(caught.value.problems) == 1
+
+
+def test_pictures_of_many_frames_are_checked_without_decoding(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = catalog.get("davis17_vos_val")
+    path = root / "DAVIS/JPEGImages/480p/clip0/00001.jpg"
+    data = path.read_bytes()
+    path.write_bytes(data[:300] + bytes(len(data) - 302) + data[-2:])
+    with monkeypatch.context() as patch:
+        patch.setattr(catalog, "DECODE_UP_TO", 11)
+        assert len(catalog.verify(row, root).entries) == 2
+        path.unlink()
+        with pytest.raises(DataError, match=r"1 of 6 masks have no picture"):
+            catalog.verify(row, root)
