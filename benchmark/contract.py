@@ -51,7 +51,8 @@ class Instances:
     """N objects of one frame; they may overlap. Build with `make_instances`, which fills the defaults.
 
     masks: N run-length masks at the original size, or None for boxes only.
-    boxes: float64 [N, 4] in `box_format` ("xywh", "xyxy", NO_BOXES), absolute pixels, exactly as the file has them.
+    boxes: float64 [N, 4] in `box_format` ("xywh", "xyxy", "xyxy_norm", NO_BOXES), absolute pixels, exactly as the
+    file has them; "xyxy_norm" are shares of width and height (Open Images).
     area: float64 [N], square pixels, as the truth file states it (or the mask's).
     class_index: int64 [N].   score: float64 [N], 0..1 (1 for truth).
     object_id: int64 [N], the file's own id.   is_crowd: bool [N].
@@ -162,6 +163,7 @@ class Truth:
     negative_labels, not_exhaustive_labels: class indices that are known to be absent, or not labelled throughout
     (federated truth, LVIS).
     group_of: bool [N] of the only frame, boxes that stand for several objects (OpenImages), or None.
+    verified_labels: class indices that a person looked for, found or not; others are not judged (OpenImages).
     overlap: pixels that several polygons of one object cover; a convention of RefCOCO loaders drops them. None: none.
     subsets: named parts of the split that the sample belongs to, where they are scored apart (ReasonSeg, PhraseCut).
     """
@@ -175,6 +177,7 @@ class Truth:
     negative_labels: tuple[int, ...] = ()
     not_exhaustive_labels: tuple[int, ...] = ()
     group_of: NDArray[np.bool_] | None = None
+    verified_labels: tuple[int, ...] = ()
     overlap: Rle | None = None
     subsets: tuple[str, ...] = ()
 
@@ -199,7 +202,7 @@ class Sample:
     """One unit of scoring. sample_id: unique in the benchmark. frames: image files. size: (height, width)."""
 
     sample_id: str
-    frames: tuple[Path, ...]
+    frames: Sequence[Path]
     size: tuple[int, int]
     prompt: Prompt
     truth: Truth | None = None

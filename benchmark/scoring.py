@@ -87,6 +87,12 @@ class Outcome:
 def score(request: Request, *, report: Report | None = None) -> Outcome:
     """Check, measure and pool. Raises DataError with all problems of truth and predictions."""
     started = time.perf_counter()
+    if request.row.truth == "private" and request.truth is None and not request.is_mini:
+        name = request.row.name
+        raise UsageError(
+            f"The truth of {name} is not published. Let its server score the archive of 'python -m leaderboards write "
+            f"RUN {name}', or give truth of your own with --truth."
+        )
     metric = catalog.build_metric(request.row, request.chosen_protocol)
     listing = catalog.verify(
         request.row, request.root, truth=request.truth, is_mini=request.is_mini, needs_frames=False

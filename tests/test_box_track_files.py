@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 from box_scenes import SIZE, BoxScene, scenes
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from benchmark import box_tracks, catalog, scoring
 from benchmark.__main__ import main
@@ -122,6 +125,15 @@ def test_trackingnet_sample_scores_as_the_devkit(samples_dir: Path, tmp_path: Pa
     }  # fmt: skip
     assert record["scores"] == pytest.approx(expected, abs=EXACT)
     assert record["notes"][trackingnet.MISSING] == 1
+
+
+@pytest.mark.parametrize("name", ["trackingnet_sot_test", "got10k_sot_test"])
+def test_private_truth_is_not_scored_without_ones_own(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ["score", name, str(tmp_path), "--data-root", str(tmp_path), "--work-dir", str(tmp_path / "work")]
+    assert main(call) == 2
+    assert f"leaderboards write RUN {name}" in capsys.readouterr().err
 
 
 def test_the_list_of_lasot_test_videos_is_the_official_one(samples_dir: Path) -> None:
@@ -397,6 +409,47 @@ def test_official_counts_are_enforced_below_a_data_root(tmp_path: Path) -> None:
     write_split(tmp_path, "got10k_sot_val")
     with pytest.raises(DataError, match=r"has 6 usable .*, expected 180"):
         catalog.open_samples(catalog.get("got10k_sot_val"), tmp_path)
+
+
+def test_flags_beyond_the_video_pass_if_they_say_nothing(tmp_path: Path) -> None:
+    """TNL2K's advSamp_monitor_bikeyellow has one flag more than boxes; Matlab's indexing does not mind a zero."""
+    for extra, is_read in (("0\n", True), ("1\n", False)):
+        folder = tmp_path / extra.strip()
+        box_text.write_boxes(folder / "gt_rect/a.txt", np.ones((3, 4)))
+        (folder / "absent").mkdir()
+        (folder / "absent/a.txt").write_text(f"0\t\n1\t\n0\t\n{extra}")
+        listing = catalog.get("tnl2k_sot_test").layout.open_truth(catalog.get("tnl2k_sot_test"), folder, None)
+        if is_read:
+            absent = listing.truth(0).absent
+            assert absent is not None and absent.tolist() == [False, True, False]
+        else:
+            with pytest.raises(DataError, match="holds 4 flags, the boxes 3 frames"):
+                listing.truth(0)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(text=st.text(alphabet="0123456789.,,,,\t\t \n\n\r-+einfa_x", max_size=60))
+def test_any_text_is_read_as_numpy_reads_it_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    """pytracking and the got10k toolkit read with `numpy.loadtxt`."""
+    path = tmp_path_factory.mktemp("fuzz") / "a.txt"
+    path.write_bytes(text.encode("ascii"))
+    readings = [_loadtxt(path, delimiter) for delimiter in ("\t", ",", None)]
+    sound = [one for one in readings if one is not None and one.shape[1] == 4 and len(one) and not np.isinf(one).any()]
+    try:
+        found = box_text.read_boxes(path)
+    except DataError as error:
+        assert error.problems and not sound
+    else:
+        assert any(found.tobytes() == one.tobytes() for one in sound)
+
+
+def _loadtxt(path: Path, delimiter: str | None) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return np.loadtxt(path, delimiter=delimiter, ndmin=2)
+        except ValueError:
+            return None
 
 
 def test_names_of_a_list_stay_inside_the_folder(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ MOST_BYTES = 1 << 26
 """Size of a file that is believed; a million lines fit."""
 SEPARATOR_WITHIN = 4096
 """Bytes of a file in which its first line is looked for."""
+SENTENCE_WITHIN = 1 << 16
 SHOWN = 3
 FORM = "Write x,y,width,height on each line, with one kind of separator"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?nan", re.IGNORECASE)
@@ -40,7 +41,7 @@ def read_boxes(path: Path) -> NDArray[np.float64]:
     except ValueError as error:
         raise DataError(_line_problems(path, lines, delimiter) or [_unread(path, error)]) from error
     if boxes.shape[1] != 4 or np.isinf(boxes).any():
-        raise DataError(_line_problems(path, lines, delimiter))
+        raise DataError(_line_problems(path, lines, delimiter) or [_unread(path, "lines of unequal form")])
     return boxes
 
 
@@ -71,9 +72,10 @@ def separator_in(path: Path) -> str:
 def read_numbers(path: Path, num_rows: int) -> NDArray[np.float64]:
     """float64 [num_rows, C], any number of columns (seconds a frame, one column a run). Raises DataError."""
     lines = [line for line in _text(path).split("\n") if line.strip()]
-    delimiter = separator_of(lines)
+    delimiter = separator_of(lines).strip() or None
+    nothing = np.zeros((0, 1))
     try:
-        values = np.loadtxt(lines, dtype=np.float64, delimiter=delimiter.strip() or None, comments=None, ndmin=2)
+        values = np.loadtxt(lines, np.float64, delimiter=delimiter, comments=None, ndmin=2) if lines else nothing
     except ValueError as error:
         raise DataError([_unread(path, error)]) from error
     if len(values) != num_rows:
@@ -84,14 +86,15 @@ def read_numbers(path: Path, num_rows: int) -> NDArray[np.float64]:
 
 def read_flags(path: Path, *, most: int = 1) -> NDArray[np.int64]:
     """int64 [T], whole numbers from 0 to `most`. Raises DataError."""
-    words = re.split(r"[,\s]+", _text(path).strip())
-    wrong = [word for word in words if not _is_flag(word, most)]
+    words = _text(path).replace(",", " ").split()
+    value_of = {word: int(float(word)) for word in set(words) if _is_flag(word, most)}
+    wrong = [word for word in words if word not in value_of] if len(value_of) < len(set(words)) else []
     if wrong:
         shown = ", ".join(map(repr, wrong[:SHOWN])) + (", ..." if len(wrong) > SHOWN else "")
         message = f"{len(wrong):,} of {len(words):,} values are no whole number from 0 to {most} ({shown})"
         remedy = "Write one number a frame, in one line with commas or one a line"
         raise DataError([Problem(place=str(path), message=message, remedy=remedy)])
-    return np.array([float(word) for word in words]).astype(np.int64)
+    return np.fromiter(map(value_of.__getitem__, words), np.int64, len(words))
 
 
 def write_flags(path: Path, flags: NDArray[np.int64], *, in_one_line: bool) -> None:
@@ -103,7 +106,8 @@ def write_flags(path: Path, flags: NDArray[np.int64], *, in_one_line: bool) -> N
 def read_sentence(path: Path) -> str:
     """The text of a file without the blanks around it; bytes that are no UTF-8 become replacement characters."""
     try:
-        return " ".join(path.read_text(encoding="utf-8", errors="replace").split())
+        with path.open("rb") as file:
+            return " ".join(file.read(SENTENCE_WITHIN).decode("utf-8", errors="replace").split())
     except OSError as error:
         raise DataError([_unreadable(path, error)]) from error
 
@@ -167,7 +171,7 @@ def _shortest(value: float) -> str:
     return text.removesuffix(".0")
 
 
-def _unread(path: Path, error: ValueError) -> Problem:
+def _unread(path: Path, error: object) -> Problem:
     return Problem(place=str(path), message=f"cannot be read as numbers ({error})", remedy=FORM)
 
 

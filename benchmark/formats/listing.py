@@ -81,7 +81,7 @@ class Listing:
             entry = self.entries[index]
             return Sample(
                 sample_id=entry.sample_id,
-                frames=tuple(entry.frames),
+                frames=entry.frames,
                 size=self.size(index),
                 prompt=prompt if self.ask is None else self.ask(index, prompt),
                 truth=self.truth(index),
