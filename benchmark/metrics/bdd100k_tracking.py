@@ -41,27 +41,25 @@ class ScalabelBoxes:
 
     box_format = "xyxy"
 
-    def iou(self, truth: NDArray[np.float64], found: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Intersection over union, float64 [P]. truth, found: float64 [P, 4]."""
-        sizes = [one[:, 2:] - one[:, :2] + 1 for one in (truth, found)]
-        common = _common(truth, found)
-        areas = [
-            np.maximum((one[:, :2] + size) - one[:, :2], 0).prod(axis=1)
-            for one, size in zip((truth, found), sizes, strict=True)
-        ]
-        return np.divide(common, areas[0] + areas[1] - common, out=np.zeros(len(common)), where=common != 0)
+    def ends(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Right and lower edge, float64 [N, 2]. boxes: float64 [N, 4]."""
+        return boxes[:, :2] + (boxes[:, 2:] - boxes[:, :2] + 1)
 
-    def share(self, found: NDArray[np.float64], region: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Share of the found box inside the region, float64 [P]. found, region: float64 [P, 4]."""
-        area = (found[:, 2:] - found[:, :2] + 1).prod(axis=1)
-        return np.divide(_common(found, region), area, out=np.zeros(len(area)), where=area != 0)
+    def areas(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Area of each box, float64 [N]. boxes: float64 [N, 4]."""
+        sides = np.maximum(self.ends(boxes) - boxes[:, :2], 0)
+        return sides[:, 0] * sides[:, 1]
 
+    def own_areas(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The same but for rounding, float64 [N]. boxes: float64 [N, 4]."""
+        sides = boxes[:, 2:] - boxes[:, :2] + 1
+        return sides[:, 0] * sides[:, 1]
 
-def _common(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Area of the intersection, float64 [P]. left, right: float64 [P, 4]."""
-    ends = [one[:, :2] + (one[:, 2:] - one[:, :2] + 1) for one in (left, right)]
-    sides = np.maximum(np.minimum(*ends) - np.maximum(left[:, :2], right[:, :2]), 0)
-    return sides.prod(axis=1)
+    def iou(
+        self, common: NDArray[np.float64], truth: NDArray[np.float64], found: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Intersection over union, float64 [P]. common, truth, found: float64 [P], areas."""
+        return common / (truth + found - common)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,17 +23,27 @@ PAIRS_AT_ONCE = 1 << 18
 
 
 class BoxRule(Protocol):
-    """How a benchmark measures overlaps of boxes in `box_format`. Both functions compare P pairs, row by row."""
+    """How a benchmark measures overlaps of boxes in `box_format`."""
 
     @property
     def box_format(self) -> str: ...
 
-    def iou(self, truth: NDArray[np.float64], found: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Intersection over union, float64 [P]. truth, found: float64 [P, 4], as the files have them."""
+    def ends(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where boxes end, (x, y), float64 [N, 2]; they start at their first two numbers. boxes: float64 [N, 4]."""
         ...
 
-    def share(self, found: NDArray[np.float64], region: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Share of the found box inside the region, float64 [P]. found, region: float64 [P, 4]."""
+    def areas(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Area of each box in a union, float64 [N]. boxes: float64 [N, 4]."""
+        ...
+
+    def own_areas(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Area of each box of which a share lies in a region, float64 [N]. boxes: float64 [N, 4]."""
+        ...
+
+    def iou(
+        self, common: NDArray[np.float64], truth: NDArray[np.float64], found: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Intersection over union of P pairs, float64 [P]. common, truth, found: float64 [P], areas; common > 0."""
         ...
 
 
@@ -122,13 +132,14 @@ def compare_boxes(sample: Sample, prediction: Prediction, rule: BoxRule) -> Vide
     truth, found = _rows(sample, [one[0] for one in frames]), _rows(sample, [one[1] for one in frames])
     ignored = _rows(sample, [one[2] for one in frames], has_ids=False)
     boxes = [np.concatenate([np.zeros((0, 4)), *(one[side].boxes for one in frames)]) for side in range(3)]
-    rows, columns = _all_pairs(truth, found, len(frames))
-    overlaps = _in_blocks(lambda block: rule.iou(boxes[0][rows[block]], boxes[1][columns[block]]), len(rows))
+    areas = [rule.areas(one) for one in boxes[:2]]
+    rows, columns, common = _intersections(rule, (truth, found), (boxes[0], boxes[1]), len(frames))
+    overlaps = rule.iou(common, areas[0][rows], areas[1][columns])
     hit = overlaps > 0
-    found_rows, regions = _all_pairs(found, ignored, len(frames))
-    shares = _in_blocks(lambda block: rule.share(boxes[1][found_rows[block]], boxes[2][regions[block]]), len(regions))
+    inner, _, inside = _intersections(rule, (found, ignored), (boxes[1], boxes[2]), len(frames))
+    own = rule.own_areas(boxes[1])[inner]
     in_ignored = np.zeros(len(found))
-    np.maximum.at(in_ignored, found_rows, shares)
+    np.maximum.at(in_ignored, inner, np.divide(inside, own, out=np.zeros(len(inner)), where=own > 0))
     return Video(
         num_frames=len(frames),
         truth=truth,
@@ -254,20 +265,52 @@ def _check_ids(sample: Sample, rows: Rows) -> None:
         )
 
 
-def _all_pairs(left: Rows, right: Rows, num_frames: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of every pair that shares a frame, int64 [P] each, sorted by left row, then right row."""
+def _intersections(
+    rule: BoxRule, sides: tuple[Rows, Rows], boxes: tuple[NDArray[np.float64], NDArray[np.float64]], num_frames: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """(left rows, right rows, common areas above 0) of the pairs that share a frame and a place.
+
+    Sorted by left row, then right row. boxes: float64 [N, 4] and [M, 4].
+    """
+    left, right = sides
     starts = right.starts(num_frames)
-    partners = np.diff(starts)[left.frame] if num_frames else np.zeros(0, np.int64)
-    rows = np.repeat(np.arange(len(left)), partners)
-    first = np.cumsum(partners) - partners
-    return rows, np.arange(len(rows)) + np.repeat(starts[left.frame] - first, partners)
+    first = starts[left.frame]
+    partners = starts[left.frame + 1] - first
+    spans = [
+        [(np.ascontiguousarray(one[:, axis]), np.ascontiguousarray(rule.ends(one)[:, axis])) for one in boxes]
+        for axis in (0, 1)
+    ]
+    parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
+    for low, high in _blocks(partners):
+        count = partners[low:high]
+        rows = np.repeat(np.arange(low, high), count)
+        columns = np.arange(len(rows)) + np.repeat(first[low:high] - (np.cumsum(count) - count), count)
+        wide = _common_length(spans[0], rows, columns)
+        is_near = wide > 0
+        rows, columns, wide = rows[is_near], columns[is_near], wide[is_near]
+        common = wide * np.maximum(_common_length(spans[1], rows, columns), 0)
+        is_hit = common > 0
+        parts.append((rows[is_hit], columns[is_hit], common[is_hit]))
+    rows, columns, common = (np.concatenate(one) for one in zip(*parts, strict=True))
+    return rows, columns, common
 
 
-class _Block(Protocol):
-    def __call__(self, block: slice) -> NDArray[np.float64]: ...
+def _common_length(
+    spans: list[tuple[NDArray[np.float64], NDArray[np.float64]]], rows: NDArray[np.int64], columns: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """How far two intervals overlap, float64 [P], negative where they do not. rows, columns: int64 [P]."""
+    (left_start, left_end), (right_start, right_end) = spans
+    end = np.minimum(left_end[rows], right_end[columns])
+    length: NDArray[np.float64] = end - np.maximum(left_start[rows], right_start[columns])
+    return length
 
 
-def _in_blocks(function: _Block, count: int) -> NDArray[np.float64]:
-    """`function` of slices that together cover 0 to count, laid end to end."""
-    parts = [function(slice(low, low + PAIRS_AT_ONCE)) for low in range(0, count, PAIRS_AT_ONCE)]
-    return np.concatenate([np.zeros(0), *parts])
+def _blocks(partners: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Ranges of rows that together have about `PAIRS_AT_ONCE` partners. partners: int64 [N]."""
+    total = np.cumsum(partners)
+    low = 0
+    while low < len(partners):
+        done = int(total[low - 1]) if low else 0
+        high = max(low + 1, int(np.searchsorted(total, done + PAIRS_AT_ONCE, "right")))
+        yield low, high
+        low = high

@@ -54,28 +54,26 @@ class TrackEvalBoxes:
 
     box_format = "xywh"
 
-    def iou(self, truth: NDArray[np.float64], found: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Intersection over union, float64 [P]. truth, found: float64 [P, 4]."""
-        common, truth_area, found_area = self._areas(truth, found)
-        union = truth_area + found_area - common
-        is_real = (truth_area > EPSILON) & (found_area > EPSILON) & (union > EPSILON)
+    def ends(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Right and lower edge, float64 [N, 2]. boxes: float64 [N, 4]."""
+        return boxes[:, :2] + boxes[:, 2:]
+
+    def areas(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Area of each box, float64 [N]. boxes: float64 [N, 4]."""
+        sides = self.ends(boxes) - boxes[:, :2]
+        return sides[:, 0] * sides[:, 1]
+
+    def own_areas(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The same, float64 [N]. boxes: float64 [N, 4]."""
+        return self.areas(boxes)
+
+    def iou(
+        self, common: NDArray[np.float64], truth: NDArray[np.float64], found: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Intersection over union, float64 [P]. common, truth, found: float64 [P], areas."""
+        union = truth + found - common
+        is_real = (truth > EPSILON) & (found > EPSILON) & (union > EPSILON)
         return np.divide(common, union, out=np.zeros(len(common)), where=is_real)
-
-    def share(self, found: NDArray[np.float64], region: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Share of the found box inside the region, float64 [P]. found, region: float64 [P, 4]."""
-        common, area, _ = self._areas(found, region)
-        return np.divide(common, area, out=np.zeros(len(common)), where=area > EPSILON)
-
-    @staticmethod
-    def _areas(
-        left: NDArray[np.float64], right: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """(intersection, area of left, area of right), float64 [P] each."""
-        left_end, right_end = left[:, :2] + left[:, 2:], right[:, :2] + right[:, 2:]
-        side = np.maximum(np.minimum(left_end, right_end) - np.maximum(left[:, :2], right[:, :2]), 0)
-        areas = ((end - one[:, :2]).prod(axis=1) for one, end in ((left, left_end), (right, right_end)))
-        left_area, right_area = areas
-        return side[:, 0] * side[:, 1], left_area, right_area
 
 
 @dataclass(frozen=True, slots=True)
