@@ -17,11 +17,13 @@ from benchmark.datasets import (
     cityscapes,
     coco,
     davis,
+    flickr30k,
     got10k,
     lasot,
     lvis,
     mot,
     mots,
+    phrasecut,
     reasonseg,
     refcoco,
     tnl2k,
@@ -58,6 +60,8 @@ _ROWS = (
     *bdd100k_tracking.ROWS,
     *reasonseg.ROWS,
     *refcoco.ROWS,
+    *phrasecut.ROWS,
+    *flickr30k.ROWS,
 )
 
 BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType({row.name: row for row in _ROWS if not row.is_train})

@@ -2,10 +2,10 @@
 
     python tests/official_referring.py TOOLS
 
-TOOLS holds clones named MAttNet (3204d07), ReLA (3ca9551), gRefCOCO (41a8f00), mdetr (ea09acc), LISA (3cb2d43) and
-Google_Refexp_toolbox (675983c). They need packages that are long dead, so what they only import is replaced; what they
-compute is theirs. torch is needed. LISA computes on CUDA; on a CPU its histograms are asked for in float32, which CUDA
-does by itself.
+TOOLS holds clones named MAttNet (3204d07), ReLA (3ca9551), gRefCOCO (41a8f00), mdetr (ea09acc), LISA (3cb2d43),
+PhraseCutDataset (276470b) and Google_Refexp_toolbox (675983c). They need packages that are long dead, so what they only
+import is replaced; what they compute is theirs. torch is needed. LISA computes on CUDA; on a CPU its histograms are
+asked for in float32, which CUDA does by itself.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import io
 import json
 import re
 import runpy
+import shutil
 import sys
 import tempfile
 import types
@@ -28,6 +29,8 @@ from unittest import mock
 
 import numpy as np
 import torch
+from official_digest import digest
+from phrase_cases import FlickrCase, PhraseCutCase, flickr_case, phrase_cut_case
 from referring_cases import Case, reasoning_case, refer_case
 
 from benchmark import masks
@@ -205,6 +208,47 @@ def lisa(tools: Path, questions: list[dict[str, Any]]) -> dict[str, Any]:
     return {"gIoU": float(giou), "cIoU": float(ciou), "pixels": counts}
 
 
+def phrase_cut(tools: Path, case: PhraseCutCase) -> dict[str, Any]:
+    """Evaluator of utils/evaluator.py: subset -> mean_IoU, cum_IoU and P@X."""
+    found = {}
+    with tempfile.TemporaryDirectory() as name:
+        shutil.copytree(tools / "PhraseCutDataset/utils", Path(name) / "utils")
+        case.write(Path(name) / "data/VGPhraseCut_v0")
+        with mock.patch.object(sys, "path", [str(Path(name) / "utils"), *sys.path]), quiet():
+            evaluator = runpy.run_path(str(Path(name) / "utils/evaluator.py"))["Evaluator"](refvg_split="test")
+            for image in case.images:
+                own = [task["task_id"] for task in case.tasks if task["image_id"] == image["image_id"]]
+                answers = {one: {"pred_mask": masks.decode(masks.from_json(case.answers[one]))} for one in own}
+                evaluator.eval_single_img(image["image_id"], answers)
+            for subset, values in evaluator.analyze_stats(mask_box=["mask"]).items():
+                precisions = {f"P@{bound}": float(share) for bound, share in values["pred_mask_acc"].items()}
+                means = {"mean_IoU": values["mean_mask_iou"], "cum_IoU": float(values["cum_mask_iou"])}
+                found[subset] = means | precisions
+    return found
+
+
+def flickr(tools: Path, case: FlickrCase) -> dict[str, Any]:
+    """Flickr30kEntitiesRecallEvaluator of mdetr's datasets/flickr_eval.py: protocol -> type -> name -> recall."""
+    path = tools / "mdetr/datasets/flickr_eval.py"
+    with modules(prettytable={"PrettyTable": None}, util={}, util__dist={}), mock.patch.object(sys, "path", sys.path):
+        evaluator = runpy.run_path(str(path))["Flickr30kEntitiesRecallEvaluator"]
+    names = {1: "R@1", 5: "R@5", 10: "R@10", -1: "upper_bound"}
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        case.write(Path(folder))
+        for protocol in ("any_box", "merged_box"):
+            report = evaluator(folder, merge_boxes=protocol == "merged_box").evaluate(case.results)
+            found[protocol] = {
+                kind: {names[rank]: recalls[kind] for rank, recalls in report.items()} for kind in report[1]
+            }
+    return found
+
+
+def quiet() -> contextlib.redirect_stdout[io.StringIO]:
+    """Swallow what the tools print."""
+    return contextlib.redirect_stdout(io.StringIO())
+
+
 def _tensor(mask: Any) -> torch.Tensor:
     return torch.as_tensor(mask.astype(np.int32))[None]
 
@@ -217,6 +261,8 @@ def main(tools: Path) -> None:
         "refcoco": _content(plain) | {"official": mattnet(tools, plain) | {"box_P@0.5": google(tools, plain)}},
         "grefcoco": _content(general) | {"official": rela(tools, general) | grec(tools, general)},
         "reasonseg": {"questions": questions, "official": lisa(tools, questions)},
+        "phrasecut": {"official": phrase_cut(tools, phrase_cut_case(4)), "digest": digest(phrase_cut_case(4))},
+        "flickr30k": {"official": flickr(tools, flickr_case(5)), "digest": digest(flickr_case(5))},
     }
     for name, content in frozen.items():
         (GOLDEN / f"{name}.json").write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")

@@ -20,6 +20,8 @@ from benchmark.metrics import (
     federated_precision,
     generalized_referring,
     panoptic_quality,
+    phrase_cut,
+    phrase_grounding,
     reasoning_segmentation,
     referring,
     semantic_iou,
@@ -49,6 +51,8 @@ _MODULES = (
     referring,
     generalized_referring,
     reasoning_segmentation,
+    phrase_cut,
+    phrase_grounding,
 )
 
 METRICS: Mapping[str, MetricEntry] = MappingProxyType(

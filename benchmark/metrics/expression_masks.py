@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from benchmark import masks
 from benchmark.contract import NO_BOXES, Instances, Rle
+from benchmark.metrics import frames
 from benchmark.problems import BenchmarkError
 
 
@@ -73,6 +74,23 @@ def boxes_xywh(objects: Instances) -> NDArray[np.float64]:
             return np.concatenate((objects.boxes[:, :2], objects.boxes[:, 2:] - objects.boxes[:, :2]), axis=1)
         case other:
             raise BenchmarkError(f"Boxes are in format {other!r}; this metric reads 'xywh' and 'xyxy'.")
+
+
+def corners(objects: Instances) -> NDArray[np.float64]:
+    """Corners (x1, y1, x2, y2), float64 [N, 4]. Raises BenchmarkError for an unknown format."""
+    if objects.box_format == "xyxy":
+        return objects.boxes
+    boxes = boxes_xywh(objects)
+    return np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), axis=1)
+
+
+def corner_iou(boxes: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """IoU, float64 [N, M], of boxes (x1, y1, x2, y2) [N, 4] and [M, 4]; NaN for two boxes without area."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(axis=-1)
+    areas, other_areas = ((part[:, 2:] - part[:, :2]).prod(axis=-1) for part in (boxes, others))
+    return frames.ratio(shared, areas[:, None] + other_areas[None] - shared)
 
 
 def best_box_iou(found: Instances, truth: Instances) -> float:

@@ -1,0 +1,75 @@
+"""Flickr30k Entities: the phrases of five captions a picture, grounded by boxes.
+
+{flickr30k_entities, flickr30k, .}/{train,val,test}.txt, Sentences/, Annotations/; pictures in flickr30k-images/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
+from benchmark.datasets.pictures import Pictures, homes_of, the_file
+from benchmark.formats import flickr30k
+from benchmark.formats.listing import Listing
+from benchmark.row import Benchmark
+
+PICTURES = ("flickr30k-images", "flickr30k_images", "flickr30k/flickr30k-images", "images")
+
+
+class Flickr30kLayout:
+    """The layout of the official repository, its annotations unpacked."""
+
+    roots = ("flickr30k_entities", "flickr30k", "Flickr30kEntities", ".")
+    how_to_get = "Unpack annotations.zip of https://github.com/BryanPlummer/flickr30k_entities beside its lists"
+
+    def landmark(self, row: Benchmark) -> str:
+        """The split's list of pictures."""
+        return f"{row.split}.txt"
+
+    def open(self, row: Benchmark, folder: Path) -> Listing | None:
+        """The split's phrases."""
+        ids = folder / self.landmark(row)
+        if not ids.is_file() or not (folder / "Annotations").is_dir():
+            return None
+        return flickr30k.read(ids, folder, _pictures([folder, folder.resolve().parent]))
+
+    def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
+        """A list of picture ids beside Sentences and Annotations, or the folder of them."""
+        ids = truth / self.landmark(row) if truth.is_dir() else truth
+        return flickr30k.read(ids, ids.parent, _pictures(homes_of(truth, root, self.roots)))
+
+    def read_predictions(
+        self, row: Benchmark, path: Path, samples: SampleSet
+    ) -> tuple[PredictionSet, Mapping[str, int]]:
+        """A JSON of ranked boxes for the phrases of each sentence."""
+        return flickr30k.read_results(the_file(path, row), samples.ids)
+
+    def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
+        """The same form."""
+        flickr30k.write_results(path, predictions)
+
+
+def _pictures(homes: Iterable[Path]) -> Pictures:
+    return Pictures.below(homes, PICTURES, lambda name, image: f"{name}.jpg")
+
+
+_row = partial(
+    Benchmark,
+    dataset="flickr30k",
+    task=Task.GROUNDING,
+    labels="object",
+    metric="phrase_grounding",
+    main_score="R@1",
+    protocols=("any_box", "merged_box"),
+    layout=Flickr30kLayout(),
+    notes="One sample is one phrase with a box. Boxes stay as the XML has them, as MDETR's evaluator reads them. A "
+    "result for a sentence without such phrases is left out, of two results for one sentence the first counts.",
+)
+
+ROWS = (
+    _row(name="flickr30k_grounding_val", split="val", num_samples=14433),
+    _row(name="flickr30k_grounding_test", split="test", num_samples=14481),
+    _row(name="flickr30k_grounding_train", split="train", num_samples=427193, is_train=True),
+)
