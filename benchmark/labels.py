@@ -28,6 +28,9 @@ NAMES = (
     "cityscapes",
     "lvis_v1",
     "lvis_v05",
+    "objects365_v2",
+    "openimages_challenge",
+    "openimages_challenge_segmentable",
     "object",
     "seen_unseen",
     "mot_challenge",
@@ -47,6 +50,7 @@ class LabelClass:
     class_index: zero-based position in its `LabelSet`.   category_id: the data set's own id.
     color: (red, green, blue), 0..255.   supercategory: the official group, "" if there is none.
     instance_category_id: ADE20K's second numbering of its 100 things (1..100), None elsewhere.
+    code: the data set's own id where it is text (Open Images: /m/01g317), "" elsewhere.
     """
 
     class_index: int
@@ -56,6 +60,7 @@ class LabelClass:
     color: tuple[int, int, int]
     supercategory: str
     instance_category_id: int | None
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,4 +144,5 @@ def _label_class(row: Mapping[str, str]) -> LabelClass:
         color=(int(row["red"]), int(row["green"]), int(row["blue"])),
         supercategory=row["supercategory"],
         instance_category_id=int(row["instance_category_id"]) if row["instance_category_id"] else None,
+        code=row.get("code", ""),
     )

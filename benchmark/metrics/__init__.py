@@ -19,6 +19,7 @@ from benchmark.metrics import (
     cityscapes_iou,
     federated_precision,
     generalized_referring,
+    group_precision,
     panoptic_quality,
     phrase_cut,
     phrase_grounding,
@@ -37,6 +38,7 @@ from benchmark.problems import UsageError
 _MODULES = (
     average_precision,
     federated_precision,
+    group_precision,
     panoptic_quality,
     semantic_iou,
     cityscapes_iou,
