@@ -45,7 +45,7 @@ def encode_many(masks: NDArray[np.bool_]) -> tuple[Rle, ...]:
 def encode_ids(id_map: NDArray[Any] | Runs, ids: Iterable[int]) -> tuple[Rle, ...]:
     """Run lengths of the regions `id_map == id`, one for each of `ids`, in one pass over the map.
 
-    id_map: integers [H, W], or its runs. An id that does not occur gives an empty mask.
+    id_map: integers [H, W], or its longest runs. An id that does not occur gives an empty mask.
     """
     runs = id_map if isinstance(id_map, Runs) else Runs.of(id_map)
     order = np.argsort(runs.value, kind="stable")
@@ -251,12 +251,13 @@ def resize_nearest(labels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
 
 def _ends(runs: Runs, is_in: NDArray[np.bool_]) -> NDArray[np.int64]:
     """First pixel of every stretch of picked runs and the first one after it, in turn, int64 [2 N]. is_in: bool [R]."""
-    return runs.edge[np.flatnonzero(np.diff(is_in, prepend=False, append=False))]
+    wide = np.concatenate(([False], is_in, [False]))
+    return runs.edge[np.flatnonzero(wide[1:] != wide[:-1])]
 
 
 def _from_ends(ends: NDArray[np.int64], size: tuple[int, int]) -> Rle:
     """A mask of its stretches of ones, as `_ends` has them."""
-    lengths = np.diff(ends, prepend=0, append=size[0] * size[1])
+    lengths = np.diff(np.concatenate(([0], ends, [size[0] * size[1]])))
     return from_counts(lengths if lengths[-1] or len(lengths) == 1 else lengths[:-1], size)
 
 

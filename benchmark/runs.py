@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 class Runs:
     """A map [H, W] cut, column by column, into R runs of one value.
 
-    size: (height, width).   value: integers or bool [R]; neighbours differ.
+    size: (height, width).   value: integers or bool [R].
     edge: int64 [R + 1], the first pixel of every run, column-major, then the number of pixels.
     """
 
@@ -27,20 +27,28 @@ class Runs:
 
     @classmethod
     def of(cls, values: NDArray[Any]) -> Runs:
-        """The runs of a map. values: integers or bool [H, W]."""
-        height, width = values.shape
-        # Rows are compared where they lie and the few pixels that differ are sorted: turning the map costs far more.
-        tops = np.arange(width if height else 0)
-        place = np.concatenate((tops, np.flatnonzero(values[1:] != values[:-1]) + width))
-        row = place // max(width, 1)
-        column = place - row * width
-        # NumPy sorts by radix up to 16 bits.
-        order = np.argsort(column.astype(np.min_scalar_type(width)), kind="stable")
-        start = (column * height + row)[order]
-        value = values.ravel().take(place)[order]
-        is_new = np.ones(len(value), bool)
-        is_new[1:] = value[1:] != value[:-1]
-        return cls(size=(height, width), edge=np.append(start[is_new], values.size), value=value[is_new])
+        """The longest runs of a map; neighbours differ. values: integers or bool [H, W]."""
+        (runs,) = joint_runs(values)
+        # A column may begin with the value that the one before ends with.
+        is_new = np.ones(len(runs.value), bool)
+        is_new[1:] = runs.value[1:] != runs.value[:-1]
+        return cls(size=runs.size, edge=np.append(runs.edge[:-1][is_new], values.size), value=runs.value[is_new])
+
+
+def joint_runs(*maps: NDArray[Any]) -> tuple[Runs, ...]:
+    """The runs of several maps, all cut where any map changes or a column ends. maps: integers or bool [H, W]."""
+    height, width = maps[0].shape
+    # Rows are compared where they lie and the few pixels that differ are sorted: turning a map costs far more.
+    is_new = np.not_equal(maps[0][1:], maps[0][:-1])
+    for other in maps[1:]:
+        is_new |= other[1:] != other[:-1]
+    place = np.concatenate((np.arange(width if height else 0), np.flatnonzero(is_new) + width))
+    row = place // max(width, 1)
+    column = place - row * width
+    # NumPy sorts by radix up to 16 bits.
+    order = np.argsort(column.astype(np.min_scalar_type(width)), kind="stable")
+    edge = np.append((column * height + row)[order], height * width)
+    return tuple(Runs(size=(height, width), edge=edge, value=one.ravel().take(place)[order]) for one in maps)
 
 
 def run_edges(*arrays: NDArray[Any]) -> NDArray[np.int64]:

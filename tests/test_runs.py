@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark import masks
 from benchmark.formats.panoptic_files import paint, present_ids
-from benchmark.runs import Runs, run_edges
+from benchmark.runs import Runs, joint_runs, run_edges
 
 SHAPES = st.tuples(st.integers(0, 9), st.integers(0, 9))
 TYPES = st.sampled_from([np.uint8, np.uint16, np.int32, np.int64])
@@ -45,6 +45,17 @@ def test_wide_and_high_maps_keep_the_order_of_their_columns(size: tuple[int, int
     values = np.random.default_rng(0).integers(0, 3, size, np.uint16)
     assert np.array_equal(by_column(Runs.of(values)), values)
     assert np.array_equal(by_column(Runs.of(values[:, ::-1])), values[:, ::-1])
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_joint_runs_hold_their_maps_and_share_their_edges(data: st.DataObject) -> None:
+    shape = data.draw(SHAPES)
+    maps = [data.draw(arrays(np.uint16, shape, elements=st.integers(0, 2))) for _ in range(3)]
+    found = joint_runs(*maps)
+    assert all(np.array_equal(by_column(runs), values) for runs, values in zip(found, maps, strict=True))
+    assert all(runs.edge.tolist() == found[0].edge.tolist() for runs in found)
+    assert (np.diff(found[0].edge) > 0).all()
 
 
 def test_edges_of_several_arrays_lie_where_any_of_them_changes() -> None:

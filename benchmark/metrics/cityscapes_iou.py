@@ -22,7 +22,7 @@ from benchmark.labels import LabelSet
 from benchmark.metrics import frames, semantic_iou
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.problems import BenchmarkError
-from benchmark.runs import Runs
+from benchmark.runs import Runs, joint_runs
 
 SCORE_NAMES = ("mIoU", "iIoU", "category_IoU", "category_iIoU")
 AVERAGE_SIZE: Mapping[str, float] = MappingProxyType(
@@ -62,8 +62,9 @@ class CityscapesIoU:
             raise BenchmarkError(
                 f"{sample.sample_id}: truth has no instance masks, which the iIoU of Cityscapes weighs."
             )
-        cell, pixels = semantic_iou.confusion(truth.class_index, found.class_index, len(self.labels.everything))
-        arrays = {"cell": cell, "pixels": pixels} | self._measure_objects(objects, found)
+        of_truth, of_found = joint_runs(truth.class_index, found.class_index)
+        cell, pixels = semantic_iou.confusion_of_runs(of_truth, of_found, len(self.labels.everything))
+        arrays = {"cell": cell, "pixels": pixels} | self._measure_objects(objects, of_found)
         return Stats(sample_id=sample.sample_id, arrays=arrays)
 
     def pool(self, stats: Sequence[Stats]) -> Pooled:
@@ -89,13 +90,13 @@ class CityscapesIoU:
     def _average_sizes(self) -> NDArray[np.float64]:
         return np.array([AVERAGE_SIZE.get(name, np.nan) for name in self.labels.names])
 
-    def _measure_objects(self, objects: Instances, found: LabelMap) -> dict[str, NDArray[Any]]:
+    def _measure_objects(self, objects: Instances, found: Runs) -> dict[str, NDArray[Any]]:
         things = np.flatnonzero(self.labels.is_thing)
         rows = np.flatnonzero(np.isin(objects.class_index, things) & ~objects.is_crowd)
         truths = [(objects.masks or ())[row] for row in rows]
         own = objects.class_index[rows]
         num_labels = len(self.labels.everything)
-        common = masks.value_counts(truths, Runs.of(found.class_index), num_labels)
+        common = masks.value_counts(truths, found, num_labels)
         hits = common[np.arange(len(rows)), own]
         peers = np.zeros((self.labels.num_classes, num_labels), np.int64)
         for members in self._instance_categories().values():

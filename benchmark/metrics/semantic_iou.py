@@ -21,11 +21,9 @@ from benchmark.contract import LabelMap, Pooled, Prediction, Sample, Scores, Sta
 from benchmark.labels import LabelSet
 from benchmark.metrics import frames
 from benchmark.metrics.entry import MetricEntry, Protocol
-from benchmark.runs import run_edges
+from benchmark.runs import Runs, joint_runs
 
 Convention = Literal["present", "all", "union"]
-BLOCK = 1 << 18
-"""Pixels of both maps that are compared at a time; they fit a processor's own cache."""
 _EMPTY: dict[str, NDArray[Any]] = {"cell": np.zeros(0, np.int64), "pixels": np.zeros(0, np.int64)}
 
 
@@ -93,18 +91,18 @@ def confusion(
     truth, found: uint16 [H, W]. Cell truth * (num_classes + 1) + prediction; every value from num_classes on falls into
     the last row or column.
     """
+    of_truth, of_found = joint_runs(truth, found)
+    return confusion_of_runs(of_truth, of_found, num_classes)
+
+
+def confusion_of_runs(truth: Runs, found: Runs, num_classes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """`confusion`, int64 [N] twice, of joint runs: a run counts once, with its length, and there are few of them."""
     side = num_classes + 1
-    rows, columns = truth.ravel(), found.ravel()
-    pixels = np.zeros(side * side)
-    for start in range(0, rows.size, BLOCK):
-        row, column = rows[start : start + BLOCK], columns[start : start + BLOCK]
-        # Maps hold one value for many pixels on end: a run of equal pairs counts once, with its length.
-        edge = run_edges(row, column)
-        codes = np.minimum(row[edge[:-1]], num_classes).astype(np.intp) * side
-        codes += np.minimum(column[edge[:-1]], num_classes)
-        pixels += np.bincount(codes, weights=np.diff(edge), minlength=side * side)
+    codes = np.minimum(truth.value, num_classes).astype(np.intp) * side
+    codes += np.minimum(found.value, num_classes)
+    pixels = np.bincount(codes, weights=np.diff(truth.edge), minlength=side * side).astype(np.int64)
     cell = np.flatnonzero(pixels)
-    return cell, pixels[cell].astype(np.int64)
+    return cell, pixels[cell]
 
 
 def total(rows: frames.Columns, weights: NDArray[np.int64], num_classes: int) -> NDArray[np.int64]:
