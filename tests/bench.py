@@ -1,7 +1,8 @@
-"""Our scorers beside the official tools, on the same files: CPU seconds of reading and scoring, as a ratio.
+"""Our scorers beside the official tools, on the same files: CPU seconds of reading and scoring, as ratios.
 
 `make bench` draws scenes, writes truth and shifted predictions in the official forms, lets both sides read and score
-them in one process and prints CPU time (user and system). Scores must agree, otherwise the times mean nothing.
+them in one process and prints CPU time (user and system). Scores must agree, otherwise the times mean nothing. The
+third peer scores nothing: it decodes the same PNGs, with OpenCV or Pillow, whichever is faster.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from cityscapesscripts.evaluation import evalInstanceLevelSemanticLabeling as city_instances  # noqa: N813
 from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as city_pixels  # noqa: N813
 from official_tools import no_json_writer, numpy_in1d
 from panopticapi import evaluation as panoptic_api
+from PIL import Image
+from polygon_scenes import KINDS, write_scenes
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -34,11 +39,12 @@ from benchmark.contract import (
     Panoptic,
     Prediction,
     Sample,
+    Task,
     make_instances,
     summarise,
 )
-from benchmark.minidata import generate
 
+NOTHING = "-"
 SHIFT = 3
 """Pixels by which the predictions are off; enough to match most segments and to miss the small ones."""
 
@@ -134,65 +140,115 @@ def stem_of(truth: Path) -> str:
     return truth.name.split("_gtFine")[0]
 
 
-OFFICIAL: Mapping[str, tuple[str, Official]] = {
-    "coco_instance_val2017": ("pycocotools", coco_instances),
-    "coco_panoptic_val2017": ("panopticapi", coco_panoptic),
-    "cityscapes_semantic_val": ("cityscapesscripts", cityscapes_semantic),
-    "cityscapes_instance_val": ("cityscapesscripts", cityscapes_instance),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A row of the table. tool, official: what to compare with; None where no official tool is installed."""
+
+    tool: str = NOTHING
+    official: Official | None = None
+
+
+PEERS: Mapping[str, Peer] = {
+    "coco_instance_val2017": Peer(tool="pycocotools", official=coco_instances),
+    "coco_panoptic_val2017": Peer(tool="panopticapi", official=coco_panoptic),
+    "coco_semantic_val2017": Peer(),
+    "ade20k_semantic_val": Peer(),
+    "cityscapes_semantic_val": Peer(tool="cityscapesscripts", official=cityscapes_semantic),
+    "cityscapes_instance_val": Peer(tool="cityscapesscripts", official=cityscapes_instance),
 }
+HEADER = (
+    *("benchmark", "images", "our score", "our CPU s", "official tool", "its score", "its CPU s", "ours / its"),
+    *("decoding by", "its CPU s", "ours / its"),
+)
 
 
-def timed(run: Callable[[], float]) -> tuple[float, float]:
-    """(score, CPU seconds) of one quiet call."""
+def with_opencv(files: Sequence[Path]) -> None:
+    """Decode files as they are."""
+    for path in files:
+        cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+
+
+def with_pillow(files: Sequence[Path]) -> None:
+    """Decode files as they are."""
+    for path in files:
+        with Image.open(path) as image:
+            np.asarray(image)
+
+
+def png_files(row: Benchmark, root: Path, predictions: Path) -> list[Path]:
+    """The PNGs of truth and predictions."""
+    entries = catalog.open_listing(row, root, is_mini=True).entries
+    folder = predictions if predictions.is_dir() else predictions.with_suffix("")
+    return [*(path for entry in entries for path in entry.labels), *sorted(folder.rglob("*.png"))]
+
+
+def timed(run: Callable[[], Any]) -> tuple[Any, float]:
+    """(result, CPU seconds) of one quiet call."""
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), numpy_in1d():
         warnings.simplefilter("ignore")
         start = time.process_time()
-        score = run()
-        return score, time.process_time() - start
+        result = run()
+        return result, time.process_time() - start
 
 
-def compare(name: str, root: Path, folder: Path, repeats: int) -> tuple[str, bool]:
-    """(table line, whether both scores agree) of one benchmark; the fastest of `repeats` alternating calls counts."""
-    row = catalog.get(name)
-    tool, official = OFFICIAL[name]
-    is_folder = name.startswith("cityscapes")
+def fastest(runs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, tuple[Any, float]]:
+    """(result, fewest CPU seconds) of each run; they take turns, so that what else goes on meets them all."""
+    results = [{name: timed(run) for name, run in runs.items()} for _ in range(repeats)]
+    return {name: (results[0][name][0], min(result[name][1] for result in results)) for name in runs}
+
+
+def compare(name: str, root: Path, folder: Path, repeats: int) -> tuple[list[str], bool]:
+    """(cells of `HEADER`, whether both scores agree) of one benchmark."""
+    row, peer = catalog.get(name), PEERS[name]
+    is_folder = row.task is Task.SEMANTIC or name.startswith("cityscapes")
     predictions = folder / name if is_folder else folder / f"{name}.json"
     dice = np.random.default_rng(0)
     samples = catalog.open_samples(row, root, is_mini=True)
     catalog.write_predictions(row, predictions, ((sample, shifted(sample, dice)) for sample in samples))
-    results = [
-        (timed(lambda: ours(row, root, predictions)), timed(lambda: official(root, predictions)))
-        for _ in range(repeats)
-    ]
-    (our_score, _), (their_score, _) = results[0]
-    our_time, their_time = (min(result[side][1] for result in results) for side in (0, 1))
-    is_equal = abs(our_score - their_score) < 1e-9
-    line = f"| {name} | {tool} | {our_score:.6f} | {their_score:.6f} | {our_time:.2f} | {their_time:.2f} "
-    return f"{line}| {their_time / our_time:.1f}x |", is_equal
+    files = png_files(row, root, predictions)
+    runs: dict[str, Callable[[], Any]] = {"ours": lambda: ours(row, root, predictions)}
+    if peer.official is not None:
+        runs[peer.tool] = lambda: peer.official and peer.official(root, predictions)
+    if files:
+        runs |= {"OpenCV": lambda: with_opencv(files), "Pillow": lambda: with_pillow(files)}
+    found = fastest(runs, repeats)
+    score, seconds = found["ours"]
+    its_score = found.get(peer.tool, (score, 0.0))[0]
+    decoder = min(("OpenCV", "Pillow"), key=lambda one: found[one][1]) if files else NOTHING
+    cells = [name, str(len(samples)), f"{score:.6f}", f"{seconds:.2f}", peer.tool]
+    cells += [f"{its_score:.6f}" if peer.official else NOTHING, *against(found, peer.tool)]
+    return [*cells, decoder, *against(found, decoder)], abs(score - its_score) < 1e-9
+
+
+def against(found: Mapping[str, tuple[Any, float]], name: str) -> list[str]:
+    """A peer's CPU seconds, and ours as a multiple of them."""
+    if name not in found:
+        return [NOTHING, NOTHING]
+    return [f"{found[name][1]:.2f}", f"{found['ours'][1] / found[name][1]:.2f}"]
 
 
 def main() -> int:
     """Print the table; 1 if a score differs."""
     parser = argparse.ArgumentParser(description="Compare our scorers' CPU time with the official tools'.")
-    parser.add_argument("--images", type=int, default=100, help="scenes to score (default 100)")
-    parser.add_argument("--size", type=int, nargs=2, default=(480, 640), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--share", type=float, default=1.0, help="share of the usual number of scenes (default 1)")
     parser.add_argument("--repeats", type=int, default=2, help="calls of each side, the fastest counts (default 2)")
+    parser.add_argument("--only", default="", metavar="START", help="measure the benchmarks whose names start so")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        root = generate.ensure(
-            folder / "data", sizes={"train": 1, "val": options.images}, image_size=tuple(options.size)
-        )
-        height, width = options.size
-        print(f"{options.images} drawn scenes of {width}x{height}; CPU seconds of reading and scoring, one process\n")
-        print("| benchmark | official tool | our score | its score | our CPU s | its CPU s | its / ours |")
-        print("|---|---|---|---|---|---|---|")
-        is_equal = True
-        for benchmark in OFFICIAL:
-            line, agrees = compare(benchmark, root, folder, options.repeats)
-            print(line, flush=True)
-            is_equal &= agrees
-    return 0 if is_equal else 1
+    names = [name for name in PEERS if name.startswith(options.only)]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, root = Path(temporary), Path(temporary) / "data"
+        for dataset in sorted({catalog.get(name).dataset for name in names}):
+            kind = KINDS[dataset]
+            write_scenes(root, replace(kind, num_scenes=max(1, round(kind.num_scenes * options.share))))
+        print("CPU seconds of reading and scoring drawn scenes of the real sizes, in one process. Decoding reads the")
+        print("same PNGs and does nothing else. A ratio below 1 means that we are faster.\n")
+        print(f"| {' | '.join(HEADER)} |\n|{'---|' * len(HEADER)}")
+        agreed = []
+        for name in names:
+            cells, is_equal = compare(name, root, folder, options.repeats)
+            print(f"| {' | '.join(cells)} |", flush=True)
+            agreed.append(is_equal)
+    return 0 if all(agreed) else 1
 
 
 if __name__ == "__main__":
