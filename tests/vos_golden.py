@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from vos_videos import Video, drawn_videos, stored, void_videos, write_video
+from vos_videos import Video, drawn_videos, lvos_videos, stored, void_videos, write_lvos, write_objects, write_video
 
 GOLDEN = Path(__file__).parent / "golden/vos"
 
@@ -77,15 +77,41 @@ def vos_benchmark(tools: Path, videos: Sequence[Video], folder: Path) -> dict[st
 def sav(tools: Path, videos: Sequence[Video], folder: Path) -> dict[str, Any]:
     """J and F of every object of SA-V's evaluator, from one folder an object."""
     for video in videos:
-        for one in sorted(set(np.unique(video.truth[1:-1]).tolist()) - {0}):
-            for side, maps in (("truth", video.truth), ("found", video.found)):
-                part = Video(name=f"{one:03d}", truth=maps, found=maps)
-                write_video(folder / side / video.name, part, (maps == one).astype(np.uint8))
+        ids = sorted(set(np.unique(video.truth[1:-1]).tolist()) - {0})
+        write_objects(folder / "truth", video, video.truth, ids)
+        write_objects(folder / "found", video, video.found, ids)
     with tool(tools / "sam2/sav_dataset", "utils"):
         from utils.sav_benchmark import benchmark
 
         *_, objects = benchmark([str(folder / "truth")], [str(folder / "found")], num_processes=1, verbose=False)
     return _per_object(objects[0])
+
+
+def lvos(tools: Path, videos: Sequence[Video], folder: Path) -> dict[str, Any]:
+    """J, F and V of lvos-evaluation, of every object and of both groups."""
+    write_lvos(folder / "data", videos)
+    for video in videos:
+        write_video(folder / "found", video, video.found)
+    with tool(tools / "lvos", "lvos"), contextlib.chdir(tools / "lvos"):
+        from lvos import evaluation
+
+        # Bridge: NumPy 2.4 no longer stores an array of one value where a number goes.
+        for name in ("db_eval_iou", "db_eval_boundary"):
+            setattr(evaluation, name, _first_value(getattr(evaluation, name)))
+        run = evaluation.LVOSEvaluation(lvos_root=str(folder / "data"), task="semi-supervised", gt_set="valid")
+        everything, *groups = run.evaluate(str(folder / "found"))
+    scores: dict[str, Any] = {}
+    for letter in ("J", "F", "V"):
+        values = everything[letter]["M_per_object"]
+        scores[f"{letter}_per_object"] = {name: float(value) for name, value in values.items()}
+        for name, group in zip(("seen", "unseen"), groups, strict=True):
+            scores[f"{letter}_{name}"] = float(np.mean(group[letter]["M"]))
+        scores[letter] = (scores[f"{letter}_seen"] + scores[f"{letter}_unseen"]) / 2
+    return scores
+
+
+def _first_value(measure: Callable[..., Any]) -> Callable[..., float]:
+    return lambda *arguments, **options: float(np.squeeze(measure(*arguments, **options)))
 
 
 def _per_object(objects: dict[str, Any]) -> dict[str, Any]:
@@ -105,6 +131,7 @@ def main(tools: Path) -> None:
         "davis_unsupervised": lambda folder: davis(tools, [*videos, *voids], folder, "unsupervised"),
         "vos_benchmark": lambda folder: vos_benchmark(tools, [*videos, *voids], folder),
         "sav": lambda folder: sav(tools, videos, folder),
+        "lvos": lambda folder: lvos(tools, lvos_videos(videos), folder),
     }
     expected: dict[str, Any] = {"revisions": {}}
     for path in sorted(tools.iterdir()):

@@ -6,9 +6,11 @@ overlap; the prediction follows them late, swaps ids at times and grows specks.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -148,3 +150,36 @@ def restored(arrays: Mapping[str, Map]) -> list[Video]:
     """The videos of `stored`."""
     names = dict.fromkeys(key.rsplit("/", 1)[0] for key in arrays)
     return [Video(name=name, truth=arrays[f"{name}/truth"], found=arrays[f"{name}/found"]) for name in names]
+
+
+UNSEEN = "R3UJGYwy"
+"""A video of LVOS whose objects count as unseen."""
+
+
+def lvos_videos(videos: Sequence[Video]) -> list[Video]:
+    """The videos in which each object counts for a frame at least, named as in LVOS; the first shows unseen objects."""
+    chosen = [video for video in videos if len(video.truth) > 4 and video.name != "full_frame"]
+    names = [UNSEEN, *(video.name for video in chosen[1:])]
+    return [replace(video, name=name, step=5, digits=8) for name, video in zip(names, chosen, strict=True)]
+
+
+def write_lvos(root: Path, videos: Sequence[Video]) -> None:
+    """Masks and meta file of a split of LVOS. The frame at which an object's range ends counts, or it does not."""
+    meta: dict[str, Any] = {}
+    for video in videos:
+        write_video(root / "Annotations", video, video.truth)
+        numbers = [int(name) for name in video.frame_names]
+        ranges = {}
+        for one in range(1, int(video.truth[0].max()) + 1):
+            start = numbers[2 if one % 2 == 0 and len(numbers) > 6 else 0]
+            end, extra = (numbers[-1] + 5, 0) if one % 3 else (numbers[-1], 1)
+            ranges[str(one)] = {"start": str(start), "end": str(end), "frame_nums": len(range(start, end, 5)) + extra}
+        meta[video.name] = {"objects": {one: {"frame_range": value} for one, value in ranges.items()}}
+    (root / "valid_meta.json").write_text(json.dumps({"videos": meta}), encoding="utf-8")
+
+
+def write_objects(folder: Path, video: Video, maps: Map, ids: Sequence[int]) -> None:
+    """A side of a video as SA-V has it: a folder an object."""
+    for one in ids:
+        part = replace(video, name=f"{one:03d}")
+        write_video(folder / video.name, part, (maps == one).astype(np.uint8))

@@ -7,15 +7,13 @@ ImageSets/{2016,2017,2019}/<split>.txt
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
+from benchmark.contract import Sample, Task
 from benchmark.datasets import videos
-from benchmark.datasets.pictures import the_folder
-from benchmark.datasets.videos import Clip, Wanted
-from benchmark.formats import indexed_masks, video_results
+from benchmark.datasets.videos import Clip, FolderResults, Wanted
+from benchmark.formats import indexed_masks
 from benchmark.formats.indexed_masks import Reading
 from benchmark.formats.listing import Listing
 from benchmark.problems import Problem
@@ -30,7 +28,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
 """Folders of ImageSets in which the lists of a year lie; the release of 2016 names them by resolution."""
 
 
-class DavisLayout:
+class DavisLayout(FolderResults):
     """The official folders at 480p; results are one folder a video."""
 
     roots = ("DAVIS", "davis", "DAVIS2017", "davis2017", "DAVIS/2017", ".")
@@ -62,16 +60,13 @@ class DavisLayout:
         pictures = next((one for one in near if one.is_dir()), near[0])
         return _listing(row, indexed_masks.videos_below(home), (home, pictures), Wanted.ANNOTATED)
 
-    def read_predictions(
-        self, row: Benchmark, path: Path, samples: SampleSet
-    ) -> tuple[PredictionSet, Mapping[str, int]]:
-        """A folder of videos with one indexed PNG a frame."""
-        folder = the_folder(path, row)
-        return video_results.read_results(folder, samples, _reading(row), partial(_needed, row)), {}
+    def reading(self, row: Benchmark) -> Reading:
+        """In results there is no void."""
+        return Reading(is_single=_is_single(row))
 
-    def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
-        """The same form."""
-        indexed_masks.write_results(path, predictions)
+    def needed(self, row: Benchmark, sample: Sample) -> range:
+        """Proposals are scored in all frames, given objects in all but the first and the last."""
+        return range(len(sample.frames)) if _is_unsupervised(row) else videos.inner(len(sample.frames))
 
 
 def _listing(row: Benchmark, names: Iterable[str], folders: tuple[Path, Path], wanted: Wanted) -> Listing:
@@ -85,7 +80,7 @@ def _listing(row: Benchmark, names: Iterable[str], folders: tuple[Path, Path], w
         frames, masks = zip(*files.values(), strict=True)
         return Clip(name=name, frames=frames, labels=masks, given={} if _is_unsupervised(row) else {0: None}), problems
 
-    return videos.listing(names, build, replace(_reading(row), has_void=not _is_single(row)))
+    return videos.listing(names, build, Reading(is_single=_is_single(row), has_void=not _is_single(row)))
 
 
 def _is_unsupervised(row: Benchmark) -> bool:
@@ -98,16 +93,6 @@ def _labels(row: Benchmark) -> str:
 
 def _is_single(row: Benchmark) -> bool:
     return row.dataset == "davis16"
-
-
-def _reading(row: Benchmark) -> Reading:
-    """Of results, in which there is no void."""
-    return Reading(is_single=_is_single(row))
-
-
-def _needed(row: Benchmark, sample: Sample) -> range:
-    num = len(sample.frames)
-    return range(num) if _is_unsupervised(row) else videos.inner(num)
 
 
 def _video_of(line: str) -> str:

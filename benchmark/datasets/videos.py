@@ -5,20 +5,38 @@ Pictures may be absent when only scores are wanted; then the names of the label 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
-from benchmark.contract import Frames, Instances, Prompt, Tracks, Truth, make_instances
+from benchmark.contract import (
+    Frames,
+    Instances,
+    Prediction,
+    PredictionSet,
+    Prompt,
+    Sample,
+    SampleSet,
+    Tracks,
+    Truth,
+    make_instances,
+)
+from benchmark.datasets.pictures import the_folder
+from benchmark.formats import indexed_masks, video_results
 from benchmark.formats.image_files import header_size
 from benchmark.formats.indexed_masks import GivenObjects, Reading, frames_of, lazily
 from benchmark.formats.listing import Entry, Listing
 from benchmark.problems import DataError, Problem
+from benchmark.row import Benchmark, DataNotFound
 
 HIDDEN = "the truth of this frame is not public"
+FOLDERS: Mapping[str, str] = MappingProxyType({"train": "train", "val": "valid", "test": "test"})
+"""Split -> its folder in MOSE, YouTube-VOS and LVOS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +44,7 @@ class Clip:
     """One video.
 
     frames: pictures.   labels: the PNG of each frame, None where there is none.   tracks: objects, where a file lists
-    them.   stretches: object id -> frame indices in which it is annotated, where objects differ.
+    them.   stretches: object id -> frame indices in which it may count, where objects differ.
     given: frame index -> object ids that a model is given there, None for all of the frame.
     """
 
@@ -34,7 +52,7 @@ class Clip:
     frames: tuple[Path, ...]
     labels: tuple[Path | None, ...]
     tracks: Tracks | None = None
-    stretches: Mapping[int, range] | None = None
+    stretches: Mapping[int, Collection[int]] | None = None
     given: Mapping[int, Sequence[int] | None] = field(default_factory=lambda: {0: None})
 
 
@@ -43,7 +61,7 @@ class Outside(Sequence[Instances]):
     """Frame by frame the objects outside their stretch, `Truth.ignored`."""
 
     num_frames: int
-    stretches: Mapping[int, range]
+    stretches: Mapping[int, Collection[int]]
 
     def __len__(self) -> int:
         return self.num_frames
@@ -58,12 +76,18 @@ class Outside(Sequence[Instances]):
 
 
 def listing(
-    names: Iterable[str], build: Callable[[str], tuple[Clip | None, list[Problem]]], reading: Reading
+    names: Iterable[str],
+    build: Callable[[str], tuple[Clip | None, list[Problem]]],
+    reading: Reading,
+    known: Iterable[Problem] = (),
 ) -> Listing:
-    """A listing of videos whose frames are decoded on access. build: name -> clip, and what is wrong with it."""
+    """A listing of videos whose frames are decoded on access.
+
+    build: name -> clip, and what is wrong with it. known: problems that have been found before.
+    """
     clips: list[Clip] = []
     entries: list[Entry] = []
-    problems: list[Problem] = []
+    problems = list(known)
     for name in names:
         clip, found = build(name)
         try:
@@ -95,6 +119,29 @@ def _entry(clip: Clip) -> Entry:
     labels = tuple(path for path in clip.labels if path is not None)
     size = None if labels else header_size(clip.frames[0])
     return Entry(sample_id=clip.name, frames=clip.frames, labels=labels, size=size)
+
+
+class FolderResults:
+    """The result form of layouts that take one folder a video with one indexed PNG a frame."""
+
+    def reading(self, row: Benchmark) -> Reading:
+        """What the numbers of a result mean."""
+        return Reading()
+
+    def needed(self, row: Benchmark, sample: Sample) -> Iterable[int]:
+        """Indices of the frames that scores look at."""
+        return inner(len(sample.frames))
+
+    def read_predictions(
+        self, row: Benchmark, path: Path, samples: SampleSet
+    ) -> tuple[PredictionSet, Mapping[str, int]]:
+        """A folder of videos with one indexed PNG a frame."""
+        folder = the_folder(path, row)
+        return video_results.read_results(folder, samples, self.reading(row), partial(self.needed, row)), {}
+
+    def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
+        """The same form."""
+        indexed_masks.write_results(path, predictions)
 
 
 class Wanted(StrEnum):
@@ -130,6 +177,17 @@ def paired(
     return {one: (images.get(one, pictures / f"{one}.jpg"), files.get(one)) for one in sorted(names)}, problems
 
 
+def home_of_masks(truth: Path, row: Benchmark) -> Path:
+    """The folder of a split in an explicit truth, which holds Annotations/<video>. Raises DataNotFound."""
+    split = FOLDERS[row.split]
+    for home in (truth / split, truth, truth.parent):
+        if (home / "Annotations").is_dir() and (truth.name == "Annotations" or home != truth.parent):
+            return home
+    message = "holds no Annotations/<video>/*.png"
+    remedy = f"Give the folder of a split, which holds Annotations, or the folder above {split}"
+    raise DataNotFound([Problem(place=str(truth), message=message, remedy=remedy)])
+
+
 def read_lines(path: Path) -> list[str]:
     """The lines of a list that are not empty. Raises DataError."""
     try:
@@ -141,6 +199,29 @@ def read_lines(path: Path) -> list[str]:
         message = f"is not text ({error.reason} at byte {error.start})"
         raise DataError([Problem(place=str(path), message=message, remedy="Give the official list")]) from error
     return [line.strip() for line in lines if line.strip()]
+
+
+def counting(sample: Sample, *, has_ends: bool) -> set[int]:
+    """Frame indices in which any object counts that its stretch does not leave out; see `Truth.ignored`."""
+    assert sample.truth is not None and sample.truth.tracks is not None
+    outside = [set(one.object_id.tolist()) for one in sample.truth.ignored or ()]
+    found: set[int] = set()
+    for one in sample.truth.tracks.object_id.tolist():
+        stretch = [index for index, ids in enumerate(outside) if one not in ids]
+        found |= set(stretch if has_ends else stretch[1:-1])
+    return found
+
+
+def tracks_of(object_ids: Sequence[int], class_index: Sequence[int] | None = None) -> Tracks:
+    """The objects of a video. class_index: of each object, None for class 0."""
+    num = len(object_ids)
+    return Tracks(
+        object_id=np.array(object_ids, np.int64),
+        class_index=np.array([0] * num if class_index is None else class_index, np.int64),
+        score=np.ones(num),
+        is_crowd=np.zeros(num, bool),
+        area=np.full(num, np.nan),
+    )
 
 
 def inner(num_frames: int) -> range:

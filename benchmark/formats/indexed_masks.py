@@ -80,11 +80,21 @@ def frames_of(folder: Path, suffix: str = ".png") -> dict[str, Path]:
     return {path.stem: path for path in found}
 
 
-def objects_of(frame: Panoptic, ids: Sequence[int] | None = None) -> Instances:
-    """The objects of a frame with masks and boxes (x, y, w, h), as a model is given them. ids: None for all."""
-    shown = [one.id for one in frame.segments if not one.is_crowd]
-    chosen = shown if ids is None else list(ids)
-    rles = masks.encode_ids(frame.segment_id, chosen)
+def objects_of(frame: Annotation, ids: Sequence[int] | None = None) -> Instances:
+    """The objects of a frame with masks and boxes (x, y, w, h), as a model is given them. ids: None for all.
+
+    Raises ValueError for a frame that holds neither an id map nor masks.
+    """
+    if isinstance(frame, Panoptic):
+        shown = [one.id for one in frame.segments if not one.is_crowd]
+        chosen = shown if ids is None else list(ids)
+        rles = list(masks.encode_ids(frame.segment_id, chosen))
+    elif isinstance(frame, Instances) and frame.masks is not None:
+        by_id = dict(zip(frame.object_id.tolist(), frame.masks, strict=True))
+        chosen = [one for one in by_id if ids is None or one in ids]
+        rles = [by_id[one] for one in chosen]
+    else:
+        raise ValueError(f"expected objects with masks, got a {type(frame).__name__}")
     return make_instances(
         class_index=[0] * len(chosen),
         masks=rles,
@@ -106,9 +116,7 @@ class GivenObjects(Mapping[int, Instances]):
 
     def __getitem__(self, index: int) -> Instances:
         wanted = self.ids[index]
-        frame = self.frames[index]
-        assert isinstance(frame, Panoptic)
-        return objects_of(frame, wanted)
+        return objects_of(self.frames[index], wanted)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.ids)

@@ -60,7 +60,7 @@ RULES: Mapping[str, Rules] = MappingProxyType(
         "vos_benchmark": Rules(starts_when_seen=True, summary="expressions"),
         "proposals": Rules(has_ends=True, has_void=True, is_matched=True),
         "youtube_vos": Rules(summary="groups"),
-        "lvos": Rules(summary="variation"),
+        "lvos": Rules(has_ends=True, summary="variation"),
         "expressions": Rules(has_ends=True, summary="expressions"),
     }
 )

@@ -1,0 +1,81 @@
+"""MOSE (version 1): given objects among look-alikes, scored by the rules of DAVIS.
+
+{MOSE, mose, MOSE_release, .}/{train,valid,test}/Annotations/<video>/00000.png, JPEGImages/<video>/00000.jpg
+
+Only the first masks of `valid` and `test` are public.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from benchmark.contract import Task
+from benchmark.datasets import videos
+from benchmark.datasets.videos import Clip, FolderResults, Wanted
+from benchmark.formats.indexed_masks import Reading
+from benchmark.formats.listing import Listing
+from benchmark.problems import Problem
+from benchmark.row import Benchmark
+
+
+class MoseLayout(FolderResults):
+    """A folder a split; results are one folder a video."""
+
+    roots = ("MOSE", "mose", "MOSE_release", "MOSEv1", ".")
+    how_to_get = "Download MOSE from https://mose.video"
+
+    def landmark(self, row: Benchmark) -> str:
+        """The folder of the masks."""
+        return f"{videos.FOLDERS[row.split]}/Annotations"
+
+    def open(self, row: Benchmark, folder: Path) -> Listing | None:
+        """All videos that have a folder of masks or of pictures."""
+        home = folder / videos.FOLDERS[row.split]
+        if not (home / "Annotations").is_dir():
+            return None
+        return _listing(row, home, Wanted.EVERY if row.truth == "public" else Wanted.ANY)
+
+    def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
+        """A folder of videos, or a folder above it in the official layout."""
+        return _listing(row, videos.home_of_masks(truth, row), Wanted.ANNOTATED)
+
+
+def _listing(row: Benchmark, home: Path, wanted: Wanted) -> Listing:
+    labels, pictures = home / "Annotations", home / "JPEGImages"
+
+    def build(name: str) -> tuple[Clip | None, list[Problem]]:
+        files, problems = videos.paired(pictures / name, labels / name, f"{row.name}: {name}", wanted)
+        if not files:
+            return None, problems
+        frames, masks = zip(*files.values(), strict=True)
+        return Clip(name=name, frames=frames, labels=masks), problems
+
+    return videos.listing(_names(labels, pictures), build, Reading())
+
+
+def _names(*folders: Path) -> Iterable[str]:
+    found = {path.name for folder in folders if folder.is_dir() for path in folder.iterdir() if path.is_dir()}
+    return sorted(found)
+
+
+LAYOUT = MoseLayout()
+_mose = partial(
+    Benchmark,
+    dataset="mose",
+    task=Task.VOS,
+    labels="object",
+    layout=LAYOUT,
+    metric="j_and_f",
+    main_score="J&F",
+    protocols=("davis", "davis_8bit", "vos_benchmark"),
+    notes="Version 1, scored as DAVIS scores given objects. The server is closed; the numbers of videos are reported, "
+    "not stated in a primary source.",
+)
+
+ROWS = (
+    _mose(name="mose_vos_val", split="val", num_samples=311, truth="private"),
+    _mose(name="mose_vos_test", split="test", num_samples=331, truth="private"),
+    _mose(name="mose_vos_train", split="train", num_samples=1507, is_train=True),
+)
