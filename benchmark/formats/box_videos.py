@@ -184,9 +184,7 @@ def _absent(video: VideoFiles, num_frames: int) -> NDArray[np.bool_] | None:
     found = np.zeros(num_frames, bool)
     for path in video.absent:
         flags = box_text.read_flags(path)
-        if not flags[
-            num_frames:
-        ].any():  # as Matlab's indexing: one file of TNL2K has a zero too many
+        if not flags[num_frames:].any():  # as Matlab's indexing: one file of TNL2K has a zero too many
             flags = flags[:num_frames]
         box_text.require_length(path, len(flags), num_frames, "flags")
         found |= flags == 1
