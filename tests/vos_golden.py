@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import queue
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from vos_videos import Video, drawn_videos, lvos_videos, stored, void_videos, write_lvos, write_objects, write_video
+from vos_videos import (
+    Video,
+    drawn_videos,
+    lvos_videos,
+    mevis_videos,
+    stored,
+    void_videos,
+    write_answers,
+    write_lvos,
+    write_mevis,
+    write_objects,
+    write_video,
+)
 
 GOLDEN = Path(__file__).parent / "golden/vos"
 
@@ -110,6 +123,24 @@ def lvos(tools: Path, videos: Sequence[Video], folder: Path) -> dict[str, Any]:
     return scores
 
 
+def mevis(tools: Path, videos: Sequence[Video], folder: Path) -> dict[str, Any]:
+    """(J, F) of every expression of MeViS' script, which looks its files up in names of its own module."""
+    write_mevis(folder / "truth", videos)
+    write_answers(folder / "found", videos)
+    found: dict[str, Any] = {}
+    with tool(tools / "mevis/tools", "eval_mevis", "metrics"):
+        import eval_mevis
+
+        eval_mevis.exp_dict = json.loads((folder / "truth/meta_expressions.json").read_text(encoding="utf-8"))["videos"]
+        eval_mevis.mask_dict = json.loads((folder / "truth/mask_dict.json").read_text(encoding="utf-8"))
+        work: queue.Queue[list[str]] = queue.Queue()
+        for name, video in eval_mevis.exp_dict.items():
+            for key in video["expressions"]:
+                work.put([name, key])
+        eval_mevis.eval_queue(work, 0, found, str(folder / "found"))
+    return {name: [float(value) for value in pair] for name, pair in found.items()}
+
+
 def _first_value(measure: Callable[..., Any]) -> Callable[..., float]:
     return lambda *arguments, **options: float(np.squeeze(measure(*arguments, **options)))
 
@@ -131,6 +162,7 @@ def main(tools: Path) -> None:
         "davis_unsupervised": lambda folder: davis(tools, [*videos, *voids], folder, "unsupervised"),
         "vos_benchmark": lambda folder: vos_benchmark(tools, [*videos, *voids], folder),
         "sav": lambda folder: sav(tools, videos, folder),
+        "mevis": lambda folder: mevis(tools, mevis_videos(videos), folder),
         "lvos": lambda folder: lvos(tools, lvos_videos(videos), folder),
     }
     expected: dict[str, Any] = {"revisions": {}}

@@ -16,7 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark import masks
 from benchmark.contract import Frames, Panoptic, Prediction, Prompt, Sample, Segment, Task, Tracks, Truth
+from benchmark.formats.image_files import write_png
 from benchmark.formats.indexed_masks import VOID, present, write_ids
 
 Map = NDArray[np.uint8]
@@ -183,3 +185,44 @@ def write_objects(folder: Path, video: Video, maps: Map, ids: Sequence[int]) -> 
     for one in ids:
         part = replace(video, name=f"{one:03d}")
         write_video(folder / video.name, part, (maps == one).astype(np.uint8))
+
+
+EXPRESSIONS: Mapping[str, tuple[int, ...]] = {"0": (1,), "1": (2, 1), "2": (), "a10": (3,)}
+"""Expression id -> the objects that it means; some videos have no object 3, one expression means nobody."""
+
+
+def mevis_videos(videos: Sequence[Video]) -> list[Video]:
+    """Videos with a few objects each, whose masks come and go."""
+    return [video for video in videos if video.name in ("typical", "late", "vanished", "nothing_found", "full_frame")]
+
+
+def write_mevis(split: Path, videos: Sequence[Video]) -> None:
+    """Expressions and masks of a split of MeViS."""
+    meta: dict[str, Any] = {}
+    rows: dict[str, Any] = {}
+    for number, video in enumerate(videos):
+        keys = {one: str(100 * number + one) for one in (1, 2, 3)}
+        for one, key in keys.items():
+            shown = [maps == one for maps in video.truth]
+            rows[key] = [masks.to_json(masks.encode(mask)) if mask.any() else None for mask in shown]
+        sentences = {
+            key: {"exp": f"what {key} means", "anno_id": [int(keys[one]) for one in ids], "obj_id": list(ids)}
+            for key, ids in EXPRESSIONS.items()
+        }
+        meta[video.name] = {"expressions": sentences, "frames": video.frame_names}
+    split.mkdir(parents=True, exist_ok=True)
+    (split / "meta_expressions.json").write_text(json.dumps({"videos": meta}), encoding="utf-8")
+    (split / "mask_dict.json").write_text(json.dumps(rows), encoding="utf-8")
+
+
+def write_answers(folder: Path, videos: Sequence[Video]) -> None:
+    """Results of `EXPRESSIONS`: white, and for the expression about two objects with a palette."""
+    for video in videos:
+        for key, ids in EXPRESSIONS.items():
+            shown = np.where(np.isin(video.found, ids or (2,)), video.found, 0).astype(np.uint8)
+            for name, numbers in zip(video.frame_names, shown, strict=True):
+                path = folder / video.name / key / f"{name}.png"
+                if len(ids) > 1:
+                    write_ids(path, numbers)
+                else:
+                    write_png(path, (numbers > 0).astype(np.uint8) * np.uint8(255))

@@ -69,6 +69,11 @@ def read_grey(path: Path) -> NDArray[np.uint8]:
     return _with_pillow(path, data, lambda image: image.convert("L"))
 
 
+def read_luminance(path: Path) -> NDArray[np.uint8]:
+    """An image in grey as OpenCV has it (8 bit grey: as stored), uint8 [H, W]. Raises DataError."""
+    return np.asarray(_decode(path, _bytes(path), cv2.IMREAD_GRAYSCALE), np.uint8)
+
+
 def header_size(path: Path) -> tuple[int, int]:
     """(height, width) as the file's header states it, and a check of its first and last bytes. Raises DataError."""
     try:

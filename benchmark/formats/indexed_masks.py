@@ -20,7 +20,7 @@ from PIL import Image
 
 from benchmark import masks
 from benchmark.contract import Annotation, Frames, Instances, Panoptic, Prediction, Sample, Segment, make_instances
-from benchmark.formats.image_files import read_numbers, write_whole
+from benchmark.formats.image_files import read_luminance, read_numbers, write_whole
 from benchmark.problems import DataError, Problem
 
 VOID = 255
@@ -31,18 +31,23 @@ _FEW = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What the numbers of a PNG mean. has_void: 255 is void. is_single: whatever is not 0 is object 1."""
+    """What the numbers of a PNG mean.
+
+    has_void: 255 is void. is_single: whatever is not 0 is object 1. is_grey: the same of the luminance as OpenCV
+    computes it, so that a dark colour of a palette may vanish.
+    """
 
     has_void: bool = False
     is_single: bool = False
+    is_grey: bool = False
 
     def decode(self, path: Path) -> Panoptic:
         """The objects of a frame by their ids. Raises DataError."""
-        numbers = read_numbers(path)
+        numbers = read_luminance(path) if self.is_grey else read_numbers(path)
         if numbers.dtype != np.uint8:
             message = f"holds numbers of {numbers.dtype}"
             raise DataError([Problem(place=str(path), message=message, remedy="Write 8 bits a pixel, ids 0 to 255")])
-        if self.is_single:
+        if self.is_single or self.is_grey:
             numbers = (numbers != 0).view(np.uint8)
         segments = tuple(
             Segment(id=one, class_index=0, is_crowd=self.has_void and one == VOID) for one in present(numbers)

@@ -1,0 +1,129 @@
+"""MeViS (version 1): expressions of motion about one or several objects of a video.
+
+{MeViS, mevis, MeViS_release, .}/{train,valid_u,valid,test}/meta_expressions.json, mask_dict.json, JPEGImages/<video>/
+
+Truth of `train` and `valid_u` is public. Results are read in grey, as the official script reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+from benchmark.contract import Frames, Prediction, Sample, Task, Truth
+from benchmark.datasets import videos
+from benchmark.datasets.videos import HIDDEN, FolderResults
+from benchmark.formats import expressions
+from benchmark.formats.expressions import Expression
+from benchmark.formats.indexed_masks import Reading, lazily
+from benchmark.formats.listing import Entry, Listing
+from benchmark.problems import Problem
+from benchmark.row import Benchmark, DataNotFound
+
+META, MASKS = "meta_expressions.json", "mask_dict.json"
+FOLDERS: Mapping[str, str] = MappingProxyType({"train": "train", "val_u": "valid_u", "val": "valid", "test": "test"})
+
+
+class ExpressionResults(FolderResults):
+    """Results with a folder of binary PNGs for each expression below its video's."""
+
+    def reading(self, row: Benchmark) -> Reading:
+        """Whatever is not black in grey is the target."""
+        return Reading(is_grey=True)
+
+    def needed(self, row: Benchmark, sample: Sample) -> range:
+        """All frames count."""
+        return range(len(sample.frames))
+
+    def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
+        """The same form."""
+        expressions.write_results(path, predictions)
+
+
+class MevisLayout(ExpressionResults):
+    """A folder a split, with its expressions and masks in two JSON files."""
+
+    roots = ("MeViS", "mevis", "MeViS_release", ".")
+    how_to_get = "Download MeViS from https://henghuiding.com/MeViS"
+
+    def landmark(self, row: Benchmark) -> str:
+        """The list of expressions."""
+        return f"{FOLDERS[row.split]}/{META}"
+
+    def open(self, row: Benchmark, folder: Path) -> Listing | None:
+        """The expressions of the split."""
+        return _listing(row, folder / FOLDERS[row.split]) if (folder / self.landmark(row)).is_file() else None
+
+    def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
+        """The folder of a split, or the one above it."""
+        home = next((one for one in (truth, truth / FOLDERS[row.split]) if (one / META).is_file()), None)
+        if home is None:
+            remedy = f"Give the folder that holds {META} and {MASKS}"
+            raise DataNotFound([Problem(place=str(truth), message=f"holds no {META}", remedy=remedy)])
+        return _listing(row, home)
+
+
+def _listing(row: Benchmark, home: Path) -> Listing:
+    found, problems = expressions.read_expressions(home / META)
+    path = home / MASKS
+    is_hidden = row.truth != "public" and not path.is_file()
+    rows, lost = ({}, []) if is_hidden else expressions.read_masks(path, found)
+    sizes = expressions.size_of(rows, found)
+
+    def truth(index: int) -> Frames:
+        one = found[index]
+        if is_hidden:
+            return lazily([None] * len(one.frames), Reading(), one.sample_id, HIDDEN)
+        return expressions.united(path, rows, one, sizes.get(one.video, (0, 0)))
+
+    return listing_of(found, truth, home / "JPEGImages", sizes, [*problems, *lost])
+
+
+def listing_of(
+    found: list[Expression],
+    truth: Callable[[int], Frames],
+    pictures: Path,
+    sizes: Mapping[str, tuple[int, int]],
+    problems: Iterable[Problem],
+) -> Listing:
+    """A listing of expressions. truth: index -> frames. sizes: video -> (height, width), where it is known."""
+    entries = tuple(
+        Entry(
+            sample_id=one.sample_id,
+            frames=tuple(pictures / one.video / f"{name}.jpg" for name in one.frames),
+            size=sizes.get(one.video),
+        )
+        for one in found
+    )
+    target = videos.tracks_of([expressions.TARGET])
+    return Listing(
+        entries=entries,
+        truth=lambda index: Truth(frames=truth(index), tracks=target),
+        ask=lambda index, prompt: replace(prompt, sentence=found[index].text, labels=None),
+        problems=tuple(problems),
+    )
+
+
+LAYOUT = MevisLayout()
+_row = partial(
+    Benchmark,
+    dataset="mevis",
+    task=Task.RVOS,
+    labels="object",
+    layout=LAYOUT,
+    metric="j_and_f_expressions",
+    main_score="J&F",
+    protocols=("expressions",),
+    notes="Version 1. All frames count, and the mean is over expressions. The official script scores 0 for the "
+    "expressions of a missing video and drops one with a missing frame; here both are told.",
+)
+
+ROWS = (
+    _row(name="mevis_rvos_val_u", split="val_u", num_samples=793),
+    _row(name="mevis_rvos_val", split="val", num_samples=2236, truth="private"),
+    _row(name="mevis_rvos_test", split="test", num_samples=2490, truth="private"),
+    _row(name="mevis_rvos_train", split="train", num_samples=23051, is_train=True),
+)

@@ -1,0 +1,135 @@
+"""Ref-DAVIS17: expressions about all objects of DAVIS 2017, by two annotators, each of a first frame and a video.
+
+{ref-davis, Ref-DAVIS17, .}/davis_text_annotations/Davis17_annot{1,2}{,_full_video}.txt,
+{., DAVIS}/Annotations_unsupervised/480p/<video>/00000.png, ImageSets/2017/<split>.txt
+
+A sample is a video with the expressions of one list, which name its objects in order; results of the four lists lie in
+anno_0 to anno_3. All objects of a video are in one indexed PNG, where 0 is nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from benchmark.contract import Prompt, Sample, Task, Truth
+from benchmark.datasets import davis
+from benchmark.datasets.videos import FolderResults
+from benchmark.formats.davis_expressions import FILES, read_texts
+from benchmark.formats.listing import Entry, Listing
+from benchmark.problems import DataError, Problem
+from benchmark.row import Benchmark
+
+TEXTS = "davis_text_annotations"
+NUM_LISTS = len(FILES)
+
+
+class RefDavisLayout(FolderResults):
+    """DAVIS 2017 with unsupervised annotations, four times, each time with other expressions."""
+
+    roots = ("ref-davis", "Ref-DAVIS17", "ref_davis", "RefDAVIS", ".")
+    how_to_get = "Download DAVIS 2017 (unsupervised) and davis_text_annotations.zip, as "
+    how_to_get += "https://www.mpi-inf.mpg.de/departments/computer-vision-and-machine-learning says"
+
+    def landmark(self, row: Benchmark) -> str:
+        """The first list of expressions."""
+        return f"{TEXTS}/{next(iter(FILES))}"
+
+    def open(self, row: Benchmark, folder: Path) -> Listing | None:
+        """The videos of the split, once for each list."""
+        if not (folder / self.landmark(row)).is_file():
+            return None
+        homes = (folder, folder / "DAVIS")
+        found = next((one for one in (davis.LAYOUT.open(_videos(row), home) for home in homes) if one), None)
+        return None if found is None else _four_times(found, _texts(folder / TEXTS), row)
+
+    def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
+        """A folder of masks as DAVIS takes it; the lists of expressions are used where they lie beside it."""
+        home = next((one for one in (truth / "DAVIS", truth) if one.is_dir()), truth)
+        found = davis.LAYOUT.open_truth(_videos(row), home, root)
+        near = [one / TEXTS for one in (truth, truth.parent, truth.parent.parent)]
+        texts = next((one for one in near if one.is_dir()), None)
+        return _four_times(found, [{}] * NUM_LISTS if texts is None else _texts(texts), row)
+
+    def needed(self, row: Benchmark, sample: Sample) -> range:
+        """All frames count."""
+        return range(len(sample.frames))
+
+
+Texts = Mapping[str, Mapping[int, str]]
+
+
+def _videos(row: Benchmark) -> Benchmark:
+    """DAVIS' own row of the same videos."""
+    return replace(row, dataset="davis17_unsupervised")
+
+
+def _texts(folder: Path) -> list[Texts]:
+    found: list[Texts] = []
+    problems: list[Problem] = []
+    for name, encoding in FILES.items():
+        try:
+            found.append(read_texts(folder / name, encoding))
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(problems)
+    return found
+
+
+def _four_times(found: Listing, texts: list[Texts], row: Benchmark) -> Listing:
+    num = len(found.entries)
+    entries = tuple(
+        Entry(
+            sample_id=f"anno_{number}/{entry.sample_id}",
+            frames=entry.frames,
+            size=entry.size,
+            labels=entry.labels if number == 0 else entry.labels[:1],
+        )
+        for number in range(NUM_LISTS)
+        for entry in found.entries
+    )
+
+    def truth(index: int) -> Truth:
+        return found.truth(index % num)
+
+    def ask(index: int, prompt: Prompt) -> Prompt:
+        by_id = texts[index // num].get(found.entries[index % num].sample_id, {})
+        return replace(prompt, labels=tuple(by_id[one] for one in sorted(by_id)) or None)
+
+    problems = [*found.problems, *_lost(found, texts, row)]
+    return Listing(entries=entries, truth=truth, ask=ask, problems=tuple(problems))
+
+
+def _lost(found: Listing, texts: list[Texts], row: Benchmark) -> Iterable[Problem]:
+    """Videos for which a list has no expressions, or not those of the objects from 1 on."""
+    for name, by_video in zip(FILES, texts, strict=True):
+        for entry in found.entries if by_video else ():
+            ids = sorted(by_video.get(entry.sample_id, {}))
+            if not ids or ids != list(range(1, len(ids) + 1)):
+                message = f"has expressions of the objects {ids}; expected all from 1 on"
+                place = f"{row.name}: {name}, video {entry.sample_id}"
+                yield Problem(place=place, message=message, remedy="Restore the official file")
+
+
+LAYOUT = RefDavisLayout()
+_row = partial(
+    Benchmark,
+    dataset="ref_davis17",
+    task=Task.RVOS,
+    labels="object",
+    layout=LAYOUT,
+    metric="j_and_f_matched",
+    main_score="J&F",
+    protocols=("davis",),
+    notes="The official code runs DAVIS' unsupervised task on each of the four lists and averages: all frames count, "
+    "void does not, and objects are assigned anew, so that swapped expressions of a video cost nothing. A prompt's "
+    "labels are the expressions of objects 1, 2, ... VISA scores each expression on its own instead.",
+)
+
+ROWS = (
+    _row(name="ref_davis17_rvos_val", split="val", num_samples=120),
+    _row(name="ref_davis17_rvos_train", split="train", num_samples=240, is_train=True),
+)

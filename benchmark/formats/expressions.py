@@ -1,0 +1,184 @@
+"""Expressions about the objects of videos: Ref-YouTube-VOS, MeViS and their relatives.
+
+meta_expressions.json   {"videos": {"<video>": {"expressions": {"0": {"exp": "a bird", "obj_id": "1"}}, "frames": []}}}
+mask_dict.json          {"<anno id>": [mask | null, ...]}, one a frame; an expression of MeViS has "anno_id": [3, 8]
+
+Results are binary PNGs, <video>/<expression id>/<frame>.png; whatever is not black in grey is the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark import masks
+from benchmark.contract import Frames, Instances, Panoptic, Prediction, Rle, Sample, make_instances
+from benchmark.formats.image_files import write_png
+from benchmark.formats.indexed_masks import id_map
+from benchmark.formats.json_files import read_json
+from benchmark.problems import DataError, Problem
+
+TARGET = 1
+"""Object id of what an expression means."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expression:
+    """One expression. object_ids: ids in the video's masks. anno_ids: keys of mask_dict.json. frames: their names."""
+
+    video: str
+    expression_id: str
+    text: str
+    object_ids: tuple[int, ...]
+    anno_ids: tuple[str, ...]
+    frames: tuple[str, ...]
+
+    @property
+    def sample_id(self) -> str:
+        """The folder of its results."""
+        return f"{self.video}/{self.expression_id}"
+
+
+def read_expressions(path: Path) -> tuple[list[Expression], list[Problem]]:
+    """Sound expressions in order of the file, and what is wrong with the others. Raises DataError."""
+    document = read_json(path)
+    videos = document.get("videos") if isinstance(document, dict) else None
+    if not isinstance(videos, dict):
+        message, remedy = "lacks the object 'videos'", "Give the data set's own meta_expressions.json"
+        raise DataError([Problem(place=str(path), message=message, remedy=remedy)])
+    found: list[Expression] = []
+    problems: list[Problem] = []
+    for name, video in videos.items():
+        message = _video_message(name, video)
+        if message:
+            problems.append(_problem(path, name, message))
+            continue
+        for key, value in video["expressions"].items():
+            one = _expression(name, key, value, tuple(video["frames"]))
+            if isinstance(one, str):
+                problems.append(_problem(path, f"{name}, expression {key}", one))
+            else:
+                found.append(one)
+    return found, problems
+
+
+def _video_message(name: str, video: Any) -> str:
+    if not _is_folder(name):
+        return "has no name of a folder"
+    frames = video.get("frames") if isinstance(video, dict) else None
+    is_named = isinstance(frames, list) and all(isinstance(one, str) and _is_folder(one) for one in frames)
+    if not isinstance(frames, list) or not frames or not is_named:
+        return "lacks the list 'frames' with at least one name"
+    if not isinstance(video.get("expressions"), dict):
+        return "lacks the object 'expressions'"
+    return "" if len(set(frames)) == len(frames) else "names a frame twice"
+
+
+def _expression(video: str, key: str, value: Any, frames: tuple[str, ...]) -> Expression | str:
+    if not _is_folder(key):
+        return "has no name of a folder"
+    if not isinstance(value, dict) or not isinstance(value.get("exp"), str):
+        return "lacks the text 'exp'"
+    objects, annos = (_several(value.get(name, [])) for name in ("obj_id", "anno_id"))
+    if not all(one.isascii() and one.isdigit() and len(one) < 10 for one in (*objects, *annos)):
+        return "obj_id and anno_id must be whole numbers"
+    return Expression(
+        video=video,
+        expression_id=key,
+        text=value["exp"],
+        object_ids=tuple(int(one) for one in objects),
+        anno_ids=annos,
+        frames=frames,
+    )
+
+
+def _several(value: Any) -> tuple[str, ...]:
+    return tuple(str(one) for one in (value if isinstance(value, list) else [value]))
+
+
+def _is_folder(name: str) -> bool:
+    return bool(name) and not name.startswith(".") and "/" not in name and "\\" not in name
+
+
+def _problem(path: Path, video: str, message: str) -> Problem:
+    remedy = "Restore the data set's own meta_expressions.json"
+    return Problem(place=f"{path}: video {video}", message=message, remedy=remedy)
+
+
+def read_masks(path: Path, expressions: Sequence[Expression]) -> tuple[Mapping[str, list[Any]], list[Problem]]:
+    """mask_dict.json, and what is missing of it. Raises DataError."""
+    document = read_json(path)
+    if not isinstance(document, dict):
+        message, remedy = f"holds a {type(document).__name__}, expected an object", "Give the data set's mask_dict.json"
+        raise DataError([Problem(place=str(path), message=message, remedy=remedy)])
+    problems: dict[str, Problem] = {}
+    for one in expressions:
+        for key in one.anno_ids:
+            value = document.get(key)
+            if not isinstance(value, list) or len(value) != len(one.frames):
+                number = f"{len(value):,} masks" if isinstance(value, list) else "no list of masks"
+                message = f"has {number}, video {one.video} has {len(one.frames):,} frames"
+                place = f"{path}: anno id {key}"
+                problems[key] = Problem(place=place, message=message, remedy="Restore the data set's mask_dict.json")
+    return document, list(problems.values())
+
+
+def united(path: Path, rows: Mapping[str, list[Any]], one: Expression, size: tuple[int, int]) -> Frames:
+    """The union of an expression's objects, frame by frame. size: (height, width). Access raises DataError."""
+
+    def build(index: int) -> Instances:
+        found = [_mask(path, key, index, rows[key][index], size) for key in one.anno_ids if rows[key][index]]
+        return make_instances(class_index=[0] if found else [], masks=[masks.union(found)] if found else [])
+
+    return Frames(len(one.frames), build)
+
+
+def size_of(rows: Mapping[str, list[Any]], expressions: Iterable[Expression]) -> dict[str, tuple[int, int]]:
+    """Video -> (height, width) as the first of its masks states it; videos without a mask are left out."""
+    sizes: dict[str, tuple[int, int]] = {}
+    for one in expressions:
+        for key in one.anno_ids if one.video not in sizes else ():
+            first = next((mask for mask in rows.get(key, ()) if isinstance(mask, dict)), None)
+            value = first.get("size") if first else None
+            if isinstance(value, list) and len(value) == 2 and all(isinstance(side, int) for side in value):
+                sizes[one.video] = (value[0], value[1])
+                break
+    return sizes
+
+
+def _mask(path: Path, key: str, index: int, value: Any, size: tuple[int, int]) -> Rle:
+    place = f"{path}: anno id {key}, frame {index}"
+    try:
+        rle = masks.from_json(value)
+    except (TypeError, ValueError, UnicodeError) as error:
+        message, remedy = f"the mask is broken ({error})", "Restore the data set's mask_dict.json"
+        raise DataError([Problem(place=place, message=message, remedy=remedy)]) from error
+    if tuple(rle.size) != size:
+        message = f"the mask is {rle.size[0]}x{rle.size[1]}, the others of the video are {size[0]}x{size[1]}"
+        raise DataError([Problem(place=place, message=message, remedy="Restore the data set's mask_dict.json")])
+    return rle
+
+
+def chosen(frames: Frames, object_ids: Sequence[int]) -> Frames:
+    """The same frames with the objects of an expression alone, as the target."""
+
+    def build(index: int) -> Instances:
+        frame = frames[index]
+        assert isinstance(frame, Panoptic)
+        target = np.isin(frame.segment_id, object_ids)
+        rles = [masks.encode(target)] if target.any() else []
+        return make_instances(class_index=[0] * len(rles), masks=rles)
+
+    return Frames(len(frames), build)
+
+
+def write_results(folder: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
+    """Write binary PNGs (0 and 255), one a frame, below the sample's id."""
+    for sample, prediction in predictions:
+        for path, frame in zip(sample.frames, prediction.frames, strict=True):
+            target = id_map(frame, sample.size) != 0
+            write_png(folder / sample.sample_id / f"{path.stem}.png", target.astype(np.uint8) * np.uint8(255))
