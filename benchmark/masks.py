@@ -101,7 +101,7 @@ def from_counts(runs: Sequence[int] | NDArray[np.integer[Any]], size: tuple[int,
     height, width = size
     lengths = np.asarray(runs, np.int64)
     _check_runs(lengths, size)
-    return _from_coco(coco_mask.frPyObjects({"size": [height, width], "counts": lengths.tolist()}, height, width))
+    return _from_coco(coco_mask.frPyObjects({"size": [height, width], "counts": lengths}, height, width))
 
 
 def area(rle: Rle) -> int:

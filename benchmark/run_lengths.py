@@ -22,8 +22,6 @@ _LONGEST = 7
 _MORE = 80
 """Characters from here on are followed by another one of the same number."""
 _CONTINUED = bytes(range(_MORE, _MORE + 32))
-_SIGNED = (((np.arange(64) & 31) ^ 16) - 16).astype(np.int64)
-"""What the last character of a number stands for: five bits, the highest of which is the sign."""
 
 
 def measure(strings: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -67,11 +65,14 @@ def _of_sound(strings: Sequence[bytes]) -> NDArray[np.int64] | None:
 def _numbers(symbols: NDArray[np.uint8]) -> NDArray[np.int64] | None:
     """The numbers, int64 [V]: five bits a symbol, lowest first, the sign in the last. None: one is too long."""
     ends = np.flatnonzero(symbols < 32)
-    sizes = np.diff(ends, prepend=-1)
+    sizes = np.empty_like(ends)
+    sizes[0] = ends[0] + 1
+    np.subtract(ends[1:], ends[:-1], out=sizes[1:])
     if sizes.max() > _LONGEST:
         return None
     bits = symbols & 31
-    values = _SIGNED[symbols[ends]]
+    # The last symbol's highest bit is the sign: 16..31 stand for -16..-1.
+    values = ((bits[ends] ^ 16).astype(np.int64)) - 16
     rows = np.flatnonzero(sizes > 1)
     for place in range(1, int(sizes.max())):
         values[rows] = values[rows] * 32 + bits[ends[rows] - place]

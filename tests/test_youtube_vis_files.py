@@ -210,6 +210,7 @@ TRUTH_CASES: dict[str, tuple[Damage, str]] = {
     "box of three numbers": (lambda d: d["annotations"][0]["bboxes"].__setitem__(0, [1, 2, 3]),
                              "bboxes holds something else than [x, y, width, height] or null"),
     "mask of another size": (_mask(0, {"size": [3, 4], "counts": "l0"}), "the mask is of size [3, 4], the video is"),
+    "mask of fractions": (_mask(0, {"size": [320, 500], "counts": [1.5]}), "the mask"),
     "mask of text": (_mask(0, "l0"), "the mask is neither run lengths {size, counts} nor a list of polygons"),
     "polygon of two points": (_mask(0, [[1, 2, 3, 4]]), "segmentation is no list of polygons"),
 }  # fmt: skip

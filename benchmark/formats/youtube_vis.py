@@ -11,10 +11,13 @@ and test splits have no annotations: their truth is private. https://github.com/
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from benchmark import masks
 from benchmark.contract import NO_BOXES, Frames, Instances, Rle, Sample, Truth
@@ -124,9 +127,13 @@ def _hidden(path: Path) -> Instances:
 
 def _decode(mask: Any, size: tuple[int, int]) -> Rle:
     """The run lengths of a mask that was checked before. size: (height, width)."""
-    if isinstance(mask, bytes):
-        return Rle(size=size, counts=mask)
-    return masks.from_polygons(mask, size) if isinstance(mask, list) else masks.from_json(mask)
+    match mask:
+        case bytes():
+            return Rle(size=size, counts=mask)
+        case list():
+            return masks.from_polygons(mask, size)
+        case _:
+            return cast(Rle, mask)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -232,7 +239,7 @@ class _Reader:
                 self._complain(place, f"{name} holds something else than {wanted}", "Write one of the two")
 
     def _mask(self, place: str, mask: Any, size: tuple[int, int]) -> Any:
-        """The mask as it is kept: None for no mask, bytes for compressed run lengths."""
+        """The mask as it is kept: None for none, bytes of compressed run lengths, `Rle` of plain ones, or polygons."""
         if mask is None or mask == []:
             return None
         if isinstance(mask, list):
@@ -240,12 +247,16 @@ class _Reader:
                 message = "segmentation is no list of polygons [x0, y0, x1, y1, ...] of at least three points"
                 self._complain(place, message, "Write the object's mask as polygons or run lengths")
             return mask
-        message = _run_length_message(mask, size)
-        if message:
-            self._complain(place, message, FILL)
-        elif isinstance(mask["counts"], str):
+        message = _form_message(mask, size)
+        if not message and isinstance(mask["counts"], str):
             return mask["counts"].encode("utf-8", "surrogatepass")
-        return mask
+        if not message:
+            try:
+                return _from_list(mask["counts"], size)
+            except ValueError as error:
+                message = f"the mask is broken: {error}"
+        self._complain(place, message, FILL)
+        return None
 
     def _complain(self, place: str, message: str, remedy: str) -> None:
         self.problems.append(Problem(place=f"{self.path}: {place}", message=message, remedy=remedy))
@@ -284,19 +295,19 @@ def _is_polygon(polygon: Any) -> bool:
     return are_numbers(polygon) and len(polygon) >= 6 and len(polygon) % 2 == 0 and max(map(abs, polygon)) <= FARTHEST
 
 
-def _run_length_message(mask: Any, size: tuple[int, int]) -> str:
-    """What is wrong with the form of run lengths, and with lists of them altogether; "" if nothing is."""
+def _from_list(counts: list[Any], size: tuple[int, int]) -> Rle:
+    """The mask of plain run lengths, which are whole numbers and fill `size` (height, width); else ValueError."""
+    try:
+        runs = array("q", counts)
+    except (TypeError, OverflowError) as error:
+        raise ValueError("run lengths are not whole numbers") from error
+    return masks.from_counts(np.frombuffer(runs, np.int64), size)
+
+
+def _form_message(mask: Any, size: tuple[int, int]) -> str:
+    """What is wrong with the form of run lengths; "" if nothing is."""
     if not isinstance(mask, dict) or not isinstance(mask.get("counts"), str | list):
         return "the mask is neither run lengths {size, counts} nor a list of polygons"
     if mask.get("size") != [*size]:
         return f"the mask is of size {mask.get('size')!r}, the video is {size[0]}x{size[1]} (height x width)"
-    counts = mask["counts"]
-    if isinstance(counts, str):
-        return ""
-    if not all(type(run) is int and 0 <= run <= LARGEST for run in counts):
-        return "the run lengths are not whole numbers from 0"
-    try:
-        masks.from_counts(counts, size)
-    except ValueError as error:
-        return f"the mask is broken: {error}"
     return ""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark import masks
-from benchmark.contract import Annotation, Instances, Pooled, Prediction, Rle, Sample, Stats, Tracks
+from benchmark.contract import Annotation, Instances, Pooled, Prediction, Sample, Stats, Tracks
 from benchmark.labels import LabelSet
 from benchmark.metrics import average_precision
 from benchmark.metrics.entry import MetricEntry, Protocol
@@ -80,19 +80,6 @@ class _Rivals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Shown:
-    """The masks of one frame. rows: int64 [N], positions of their tracks. areas: int64 [N], counted pixels."""
-
-    rows: NDArray[np.int64]
-    masks: tuple[Rle, ...]
-    areas: NDArray[np.int64]
-
-    def among(self, tracks: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Positions in this frame, int64 [M], of the masks of some tracks."""
-        return np.flatnonzero(np.isin(self.rows, tracks))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Side:
     """Truth or prediction of one video."""
 
@@ -101,32 +88,23 @@ class _Side:
     tracks: Tracks
     frames: Sequence[Annotation]
 
-    def shown(self, wanted: NDArray[np.int64]) -> Iterator[_Shown]:
-        """Frame by frame the masks of the wanted tracks; BenchmarkError for a frame that does not fit the video."""
-        rows = {object_id: row for row, object_id in enumerate(self.tracks.object_id.tolist())}
-        is_wanted = np.zeros(len(self.tracks), bool)
-        is_wanted[wanted] = True
+    def shown(self) -> Iterator[tuple[list[int], Instances]]:
+        """The frames, with the positions of their objects' tracks; BenchmarkError for one that does not fit."""
+        row_of = {object_id: row for row, object_id in enumerate(self.tracks.object_id.tolist())}
         for frame in self.frames:
             if not isinstance(frame, Instances) or frame.masks is None:
                 raise self._error("has a frame without instance masks", "This metric compares masks")
-            ids = frame.object_id.tolist()
-            if len(set(ids)) != len(ids) or not rows.keys() >= set(ids):
+            rows = [row_of.get(object_id, -1) for object_id in frame.object_id.tolist()]
+            if len(set(rows)) != len(rows) or -1 in rows:
                 raise self._error(
                     "has a frame with an object twice, or one that is no track", "Give every mask a track"
                 )
-            self._check_sizes(frame.masks)
-            found = np.array([rows[object_id] for object_id in ids], np.int64)
-            kept = np.flatnonzero(is_wanted[found])
-            chosen = tuple(frame.masks[position] for position in kept)
-            yield _Shown(rows=found[kept], masks=chosen, areas=masks.areas(chosen))
-
-    def _check_sizes(self, found: Sequence[Rle]) -> None:
-        for rle in found:
-            if rle.size != self.sample.size:
-                sizes = [f"{height}x{width}" for height, width in (rle.size, self.sample.size)]
+            for height, width in {rle.size for rle in frame.masks} - {self.sample.size}:
+                wanted = f"the video is {self.sample.size[0]}x{self.sample.size[1]}"
                 raise self._error(
-                    f"is {sizes[0]} (height x width), the video is {sizes[1]}", "Write masks at the video's own size"
+                    f"is {height}x{width} (height x width), {wanted}", "Write masks at the video's own size"
                 )
+            yield rows, frame
 
     def _error(self, message: str, remedy: str) -> BenchmarkError:
         return BenchmarkError(f"{self.sample.sample_id}: {self.role} {message}. {remedy}.")
@@ -134,55 +112,80 @@ class _Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sums:
-    """Sums over the frames of a video. common: int64 [D, G] pixels. found, truth: int64 [D] and [G] pixels.
+    """Sums over the frames of a video. common: float64 [D, G], pixels. found, truth: float64 [D] and [G], pixels.
 
-    num_shown: int64 [D], frames in which a found track has pixels.
+    num_shown: int64 [D], frames in which a found track has pixels. rival: for each found and each truth track, the
+    class in which it may be matched, or -1.
     """
 
-    common: NDArray[np.int64]
-    found: NDArray[np.int64]
-    truth: NDArray[np.int64]
+    common: NDArray[np.float64]
+    found: NDArray[np.float64]
+    truth: NDArray[np.float64]
     num_shown: NDArray[np.int64]
+    rival: tuple[list[int], list[int]]
 
     @classmethod
     def of(cls, truth: _Side, found: _Side, rivals: Sequence[_Rivals]) -> _Sums:
         num_found, num_truth = len(found.tracks), len(truth.tracks)
+        rival = np.full(num_found, -1), np.full(num_truth, -1)
+        for one in rivals:
+            if len(one.ranked) and len(one.truths):
+                rival[0][one.ranked] = rival[1][one.truths] = one.class_index
         sums = cls(
-            common=np.zeros((num_found, num_truth), np.int64),
-            found=np.zeros(num_found, np.int64),
-            truth=np.zeros(num_truth, np.int64),
+            common=np.zeros((num_found, num_truth)),
+            found=np.zeros(num_found),
+            truth=np.zeros(num_truth),
             num_shown=np.zeros(num_found, np.int64),
+            rival=(rival[0].tolist(), rival[1].tolist()),
         )
-        nobody = np.zeros(0, np.int64)
-        ranked = np.concatenate([nobody, *(one.ranked for one in rivals)])
-        truths = np.concatenate([nobody, *(one.truths for one in rivals if len(one.ranked))])
-        both = [one for one in rivals if len(one.ranked) and len(one.truths)]
-        for shown, answer in zip(found.shown(ranked), truth.shown(truths), strict=True):
-            sums.add(shown, answer, both)
+        for (found_rows, found_frame), (truth_rows, truth_frame) in zip(found.shown(), truth.shown(), strict=True):
+            sums.add(found_rows, found_frame, truth_rows, truth_frame)
         return sums
 
-    def add(self, shown: _Shown, answer: _Shown, rivals: Sequence[_Rivals]) -> None:
-        """Add one frame. rivals: classes that both sides have."""
-        self.found[shown.rows] += shown.areas
-        self.num_shown[shown.rows] += shown.areas > 0
-        self.truth[answer.rows] += answer.areas
-        for one in rivals:
-            here, there = shown.among(one.ranked), answer.among(one.truths)
-            if len(here) and len(there):
-                chosen = [shown.masks[position] for position in here]
-                # A crowd's IoU is the intersection over the first mask's area, from which rounding recovers pixels.
-                shares = masks.iou(chosen, [answer.masks[position] for position in there], np.ones(len(there), bool))
-                common = np.rint(shares * shown.areas[here, None]).astype(np.int64)
-                self.common[np.ix_(shown.rows[here], answer.rows[there])] += common
+    def add(self, rows: list[int], shown: Instances, truths: list[int], answer: Instances) -> None:
+        """Add one frame. rows, truths: positions of the tracks of the masks of `shown` and `answer`."""
+        found_masks, truth_masks = shown.masks or (), answer.masks or ()
+        areas = _counted(shown)
+        self.found[rows] += areas
+        self.num_shown[rows] += areas > 0
+        self.truth[truths] += masks.areas(truth_masks)
+        here, there = _by_class(rows, self.rival[0]), _by_class(truths, self.rival[1])
+        for class_index in here.keys() & there.keys():
+            chosen, wanted = here[class_index], there[class_index]
+            # A crowd's IoU is the intersection over the first mask's area. Rounding recovers pixels, see `ious`.
+            shares = masks.iou(
+                [found_masks[place] for place in chosen],
+                [truth_masks[place] for place in wanted],
+                np.ones(len(wanted), bool),
+            )
+            shares *= areas[chosen, None]
+            self.common[np.array(rows)[chosen, None], [truths[place] for place in wanted]] += shares
 
     def ious(self) -> NDArray[np.float64]:
         """float64 [D, G]; 0 where neither track has pixels."""
-        union = self.found[:, None] + self.truth - self.common
-        return np.divide(self.common, union, out=np.zeros(union.shape), where=union > 0)
+        common = np.rint(self.common)
+        union = self.found[:, None] + self.truth - common
+        return np.divide(common, union, out=np.zeros(union.shape), where=union > 0)
 
     def mean_areas(self) -> NDArray[np.float64]:
         """Mean pixels of the found tracks where they have any, float64 [D]; 0 for a track without pixels."""
         return self.found / np.maximum(self.num_shown, 1)
+
+
+def _counted(shown: Instances) -> NDArray[np.float64]:
+    """Pixels of predicted masks, float64 [N]: as their reader has counted them, or counted here where it has not."""
+    if shown.area.all():
+        return shown.area
+    return masks.areas(shown.masks or ()).astype(np.float64)
+
+
+def _by_class(rows: list[int], classes: list[int]) -> dict[int, list[int]]:
+    """Class -> positions in a frame of the masks of its tracks. rows: of the tracks. classes: of all tracks, or -1."""
+    found: dict[int, list[int]] = {}
+    for position, row in enumerate(rows):
+        if classes[row] >= 0:
+            found.setdefault(classes[row], []).append(position)
+    return found
 
 
 def _sides(sample: Sample, prediction: Prediction) -> tuple[_Side, _Side]:
