@@ -32,13 +32,15 @@ NAMES = (
     "openimages_challenge",
     "openimages_challenge_segmentable",
     "object",
-    "seen_unseen",
     "mot_challenge",
     "mots_challenge",
     "kitti_mots",
+    "seen_unseen",
     "youtube_vis19",
     "youtube_vis21",
     "ovis",
+    "bdd100k_panoptic",
+    "bdd100k_semantic",
     "bdd100k_tracking",
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmark import scoring
+from benchmark import catalog, scoring
 from benchmark.__main__ import main
 
 EXACT = 1e-12
@@ -24,6 +24,7 @@ def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def score(folder: Path, name: str, predictions: Path, truth: Path, *options: str) -> dict[str, Any]:
     """The record of `python -m benchmark score`."""
+    folder.mkdir(exist_ok=True)
     out = folder / "record.json"
     arguments = ["score", name, str(predictions), "--truth", str(truth), "--out", str(out)]
     assert main([*arguments, "--work-dir", str(folder / "work"), *options]) == 0
@@ -59,3 +60,37 @@ def test_lvis_scores_equal_the_official_tool(samples_dir: Path, tmp_path: Path, 
     record = score(tmp_path, name, place / "results_derived.json", place / "lvis_val_100.json")
     assert record["scores"] == pytest.approx(expected_scores(place / "expected.json", kind), abs=EXACT)
     assert (record["num_scored"], record["protocol"]) == (100, "lvis")
+
+
+BDD_SCORES = {"PQ": "PQ", "PQ_th": "PQ/THING", "PQ_st": "PQ/STUFF", "SQ": "SQ", "RQ": "RQ", "RQ_th": "RQ/THING"}
+
+
+@pytest.mark.parametrize(
+    ("truth", "key"), [("gt", "gt_vs_pred"), ("gt_with_extra_image", "gt_with_extra_image_vs_pred")]
+)
+def test_bdd100k_maps_score_as_the_toolkit_asserts(samples_dir: Path, tmp_path: Path, truth: str, key: str) -> None:
+    for task, names in (
+        ("semantic", {name: name for name in ("mIoU", "mAcc", "fIoU", "pAcc")}),
+        ("panoptic", BDD_SCORES),
+    ):
+        place = samples_dir / f"image/bdd100k_{task}"
+        record = score(tmp_path / task, f"bdd100k_{task}_val", place / "pred", place / truth)
+        expected = json.loads((place / "expected.json").read_text(encoding="utf-8"))[key]
+        for ours, theirs in names.items():
+            assert record["scores"][ours] == pytest.approx(expected[theirs] / 100, abs=EXACT), (task, ours)
+        assert record["missing"] == [] and len(record["notes"]) == (key != "gt_vs_pred")
+
+
+def test_bdd100k_panoptic_counts_of_one_image(samples_dir: Path) -> None:
+    place = samples_dir / "image/bdd100k_panoptic"
+    row = catalog.get("bdd100k_panoptic_val")
+    samples = catalog.open_samples(row, None, truth=place / "gt")
+    predictions = catalog.read_predictions(row, place / "pred", samples)
+    stats = catalog.build_metric(row).measure(samples[0], predictions[samples.ids[0]]).arrays
+    expected = json.loads((place / "expected.json").read_text(encoding="utf-8"))
+    for category, hits, falses, misses, total in expected["image_a_per_category_id_tp_fp_fn_sumiou"]:
+        own = row.label_set.index_of(category)
+        found = [int((stats[f"{name}_class"] == own).sum()) for name in ("hit", "false", "missed")]
+        assert found == [hits, falses, misses], category
+        rows = stats["hit_class"] == own
+        assert (stats["hit_intersection"][rows] / stats["hit_union"][rows]).sum() == pytest.approx(total, abs=EXACT)

@@ -28,10 +28,12 @@ COUNTS = {
     "mot_challenge": (1, 1, 12),
     "mots_challenge": (1, 1, 1),
     "kitti_mots": (2, 2, 0),
+    "bdd100k_panoptic": (40, 10, 1),
+    "bdd100k_semantic": (19, 8, 0),
+    "bdd100k_tracking": (8, 8, 0),
     "youtube_vis19": (40, 40, 0),
     "youtube_vis21": (40, 40, 0),
     "ovis": (25, 25, 0),
-    "bdd100k_tracking": (8, 8, 0),
 }
 
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark import masks
+from benchmark import masks, run_lengths
 from benchmark.contract import Instances, Prediction, PredictionSet, Rle, Sample, make_instances
 from benchmark.formats import json_lists
 from benchmark.formats.json_files import write_json
@@ -27,6 +27,8 @@ from benchmark.labels import LabelSet
 from benchmark.problems import Problem, raise_if_any
 
 STRIPPED = "boxes beside masks left out"
+LARGEST_MASK = 2**29 - 1
+"""Pixels up to which a mask cannot hold a run that is too long."""
 UNKNOWN = "Score against the split that these results were made for"
 
 
@@ -96,6 +98,18 @@ def write_results(path: Path, predictions: Iterable[tuple[Sample, Prediction]], 
     write_json(path, entries)
 
 
+def _sound_masks(fields: Sequence[Any]) -> list[Rle] | None:
+    """The masks of compressed run lengths, all checked at once; None if any is something else, or broken."""
+    try:
+        found = [Rle(size=(int(one["size"][0]), int(one["size"][1])), counts=one["counts"].encode()) for one in fields]
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        return None
+    _, pixels = run_lengths.measure([rle.counts for rle in found])
+    sizes = [rle.size[0] * rle.size[1] for rle in found]
+    is_sound = all(0 < size <= LARGEST_MASK for size in sizes) and pixels.tolist() == sizes
+    return found if is_sound and all(len(one["size"]) == 2 for one in fields) else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Columns:
     """Results in file order. order: int64 [N], rows by sample. starts: int64 [S + 1], where each sample's begin."""
@@ -160,8 +174,8 @@ class _Reader:
 
     def finish(self) -> None:
         """Group the rows by sample. Raises DataError with the problems of all entries and, if any, of all masks."""
-        kept = (self._samples, self._classes, self._scores, self._boxes)
-        self._columns = _Columns.of(*kept, len(self._number))
+        self._columns = _Columns.of(self._samples, self._classes, self._scores, self._boxes, len(self._number))
+        self._samples, self._classes, self._scores, self._boxes = array("i"), array("i"), array("d"), array("d")
         if self.problems and self.needs_masks:
             for number in range(len(self._number)):
                 self.problems += problems_of(lambda one=number: self._masks(self._columns.rows(one)))  # type: ignore[misc]
@@ -182,12 +196,15 @@ class _Reader:
         return Prediction(frames=(instances,))
 
     def _masks(self, rows: NDArray[np.int64]) -> list[Rle]:
+        kept = [row for row in rows.tolist() if row not in self._maskless]
+        fields = [self._entries[row]["segmentation"] for row in kept]
+        sound = _sound_masks(fields)
+        if sound is not None:
+            return sound
         found, problems = [], []
-        for row in rows.tolist():
-            if row in self._maskless:
-                continue
+        for row, segmentation in zip(kept, fields, strict=True):
             try:
-                found.append(masks.from_json(self._entries[row]["segmentation"]))
+                found.append(masks.from_json(segmentation))
             except (ValueError, TypeError, OverflowError) as error:
                 problems.append(self._problem(row, f"the mask is broken: {error}", "Write COCO run lengths"))
         raise_if_any(problems)

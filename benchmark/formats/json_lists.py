@@ -48,7 +48,7 @@ class FileList(Sequence[Any]):
         if self._bytes is None:
             with self.path.open("rb") as file:
                 self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return json.loads(self._bytes[self._starts[position] : self._ends[position]])
+        return _DECODER.raw_decode(self._bytes[self._starts[position] : self._ends[position]].decode())[0]
 
     def __iter__(self) -> Iterator[Any]:
         return (self[position] for position in range(len(self)))

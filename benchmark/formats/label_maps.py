@@ -79,6 +79,8 @@ def encoding_of(labels: LabelSet) -> Encoding:
             if row.category_id >= 0:
                 class_of[row.category_id] = row.class_index
         return Encoding(class_of=class_of, nothing=0, meaning="label ids (0 to 33), not train ids")
+    if labels.name == "bdd100k_semantic":
+        class_of[labels.num_classes :] = IGNORE
     class_of[: labels.num_classes] = np.arange(labels.num_classes)
     class_of[BYTE - 1] = IGNORE
     return Encoding(class_of=class_of, nothing=BYTE - 1, meaning=f"0 to {labels.num_classes - 1}, or 255 for no class")

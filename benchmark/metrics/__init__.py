@@ -14,6 +14,8 @@ from benchmark.labels import LabelSet
 from benchmark.metrics import (
     average_overlap,
     average_precision,
+    bdd100k_iou,
+    bdd100k_panoptic,
     bdd100k_tracking,
     cityscapes_instances,
     cityscapes_iou,
@@ -49,10 +51,12 @@ _MODULES = (
     success_plots,
     trackingnet,
     average_overlap,
-    bdd100k_tracking,
     referring,
     generalized_referring,
     reasoning_segmentation,
+    bdd100k_tracking,
+    bdd100k_iou,
+    bdd100k_panoptic,
     phrase_cut,
     phrase_grounding,
 )

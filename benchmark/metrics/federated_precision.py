@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from benchmark.metrics import frames, overlaps
 from benchmark.metrics.average_precision import AREA_RANGES, THRESHOLDS, match
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.metrics.precision_curve import ClassCurve, Integral
+from benchmark.metrics.weighted_curves import WeightedCurves
 
 PER_IMAGE = 300
 PER_CLASS = 10_000
@@ -76,9 +77,15 @@ class LvisAP:
         """Sort each class by score once; the returned function repeats, cuts and integrates."""
         rows = frames.columns(stats, _EMPTY)
         curves = list(_curves(rows, self.labels.num_classes))
+        together = cache(lambda: WeightedCurves(curves, (1,)))
 
         def score(weights: NDArray[np.int64] | None) -> Scores:
-            return self._score(curves, rows.weights(weights))
+            full = rows.weights(weights)
+            if weights is None or self.per_class is not None:
+                points = [curve.integrate(full, (1,), most=self.per_class) for curve in curves]
+            else:
+                points = together().integrate(full)
+            return self._score(points, int(full.sum()))
 
         return score
 
@@ -109,8 +116,7 @@ class LvisAP:
             "truth_counts": ~is_ignored.T,
         }
 
-    def _score(self, curves: Sequence[ClassCurve], weights: NDArray[np.int64]) -> Scores:
-        points = [curve.integrate(weights, (1,), most=self.per_class) for curve in curves]
+    def _score(self, points: Sequence[Integral], num: int) -> Scores:
         precision, recall = _tables(points)
         groups = np.array([row.supercategory for row in self.labels.classes])
         values = {
@@ -129,7 +135,6 @@ class LvisAP:
             "truths": sum(point.num_truths for point in points),
             "detections": sum(point.num_detections for point in points),
         }
-        num = int(weights.sum())
         return Scores(values=values, counts=counts, per_class=per_class, num_expected=num, num_scored=num)
 
 

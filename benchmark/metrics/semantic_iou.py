@@ -24,7 +24,7 @@ from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.runs import Runs, joint_runs
 
 Convention = Literal["present", "all", "union"]
-_EMPTY: dict[str, NDArray[Any]] = {"cell": np.zeros(0, np.int64), "pixels": np.zeros(0, np.int64)}
+EMPTY: dict[str, NDArray[Any]] = {"cell": np.zeros(0, np.int64), "pixels": np.zeros(0, np.int64)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class SemanticIoU:
 
     def pool(self, stats: Sequence[Stats]) -> Pooled:
         """Lay the cells of all samples end to end; the returned function adds them up."""
-        rows = frames.columns(stats, _EMPTY)
+        rows = frames.columns(stats, EMPTY)
 
         def score(given: NDArray[np.int64] | None) -> Scores:
             weights = rows.weights(given)

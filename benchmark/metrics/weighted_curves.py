@@ -11,29 +11,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from benchmark.metrics.precision_curve import RECALLS, ClassCurve, Integral
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layer:
-    """One (area, threshold), positions in the list of all detections: int64, ascending.
+    """One (area, threshold), positions in the list of all detections: int32, ascending.
 
     hits: its hits. base: what is false at some threshold of the area. lapses: of those, what is not false here.
     """
 
-    hits: NDArray[np.int64]
-    base: NDArray[np.int64]
-    lapses: NDArray[np.int64]
+    hits: NDArray[np.int32]
+    base: NDArray[np.int32]
+    lapses: NDArray[np.int32]
 
 
 class _Grouped:
-    """Samples of hits that lie group by group. sample: int64 [H]. sizes: int64 [groups]. bounds: int64 [groups + 1]."""
+    """Samples of hits that lie group by group. sample: int32 [H]. sizes: int64 [groups]. bounds: int64 [groups + 1]."""
 
-    def __init__(self, sample: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
+    def __init__(self, sample: NDArray[np.int32], sizes: NDArray[np.int64]) -> None:
         self.sample, self.sizes = sample, sizes
         self.bounds = np.cumsum(np.concatenate(([0], sizes)))
 
@@ -52,26 +54,34 @@ class WeightedCurves:
         """Truths and detections of every sample, so that totals are one product with the weights."""
         curves = self._curves
         self._num_areas, self._num_levels = curves[0].is_hit.shape[:2]
-        num_samples = 1 + max(int(rows.max(initial=-1)) for one in curves for rows in (one.sample, one.truth_sample))
-        self._detections = np.zeros((num_samples, len(curves)))
-        self._truths = np.zeros((num_samples, self._num_areas, len(curves)))
-        for index, curve in enumerate(curves):
-            np.add.at(self._detections[:, index], curve.sample, 1)
-            np.add.at(self._truths[..., index], curve.truth_sample, curve.truth_counts)
+        self._num_samples = 1 + max(
+            int(rows.max(initial=-1)) for one in curves for rows in (one.sample, one.truth_sample)
+        )
+        owner = np.repeat(np.arange(len(curves)), [len(one.sample) for one in curves])
+        self._detections = self._totals(owner, _joined([one.sample for one in curves]), len(curves))
+        owner = np.repeat(np.arange(len(curves)), [len(one.truth_sample) for one in curves])
+        truth, area = np.nonzero(np.concatenate([one.truth_counts for one in curves]))
+        sample = _joined([one.truth_sample for one in curves])[truth]
+        self._truths = self._totals(area * len(curves) + owner[truth], sample, self._num_areas * len(curves))
+
+    def _totals(self, row: NDArray[np.int64], sample: NDArray[np.int64], num_rows: int) -> sparse.csr_matrix:
+        """How often each sample occurs in each row, [num_rows, samples]: few of many classes occur in one sample."""
+        ones = np.ones(len(row))
+        return sparse.csr_matrix((ones, (row, sample)), shape=(num_rows, self._num_samples))
 
     def _index(self) -> None:
         """Where the hits are, and which running sums stand before each of them."""
-        sample, rank = (_joined([getattr(curve, name) for curve in self._curves]) for name in ("sample", "rank"))
+        sample, rank = (_small(_joined([getattr(one, name) for one in self._curves])) for name in ("sample", "rank"))
         starts = np.cumsum([0, *(len(curve.sample) for curve in self._curves)])
-        layers = [self._layer(area, level) for area in range(self._num_areas) for level in range(self._num_levels)]
+        layers = [layer for area in range(self._num_areas) for layer in self._layers(area)]
         bases = [layer.base for layer in layers[:: self._num_levels]]
         self._base_sample = sample[_joined(bases)]
         self._lapse_sample = sample[_joined([layer.lapses for layer in layers])]
         base_from = np.repeat(np.cumsum([0, *map(len, bases[:-1])]), self._num_levels)
         lapse_from = np.cumsum([0, *(len(layer.lapses) for layer in layers[:-1])])
         rows = list(zip(layers, base_from, lapse_from, strict=True))
-        self._base_at = _joined([n + np.searchsorted(one.base, one.hits, "right") for one, n, _ in rows])
-        self._lapse_at = _joined([n + np.searchsorted(one.lapses, one.hits, "right") for one, _, n in rows])
+        self._base_at = _small(_joined([n + np.searchsorted(one.base, one.hits, "right") for one, n, _ in rows]))
+        self._lapse_at = _small(_joined([n + np.searchsorted(one.lapses, one.hits, "right") for one, _, n in rows]))
         self._base_start = _joined([n + np.searchsorted(one.base, starts[:-1]) for one, n, _ in rows])
         self._lapse_start = _joined([n + np.searchsorted(one.lapses, starts[:-1]) for one, _, n in rows])
         hits = _joined([layer.hits for layer in layers])
@@ -84,19 +94,24 @@ class WeightedCurves:
         ]
         self._lift = 2.0 * np.tile(np.arange(len(self._curves), 0, -1), len(layers))
 
-    def _layer(self, area: int, level: int) -> _Layer:
+    def _layers(self, area: int) -> list[_Layer]:
+        """All thresholds of an area; they share the base."""
         is_false = np.concatenate([curve.is_false[area] for curve in self._curves], axis=-1)
-        base = np.flatnonzero(is_false.any(axis=0))
-        is_hit = np.concatenate([curve.is_hit[area, level] for curve in self._curves])
-        return _Layer(hits=np.flatnonzero(is_hit), base=base, lapses=base[~is_false[level, base]])
+        base = _small(np.flatnonzero(is_false.any(axis=0)))
+        layers = []
+        for level in range(self._num_levels):
+            is_hit = np.concatenate([curve.is_hit[area, level] for curve in self._curves])
+            lapses = base[~is_false[level, base]]
+            layers.append(_Layer(hits=_small(np.flatnonzero(is_hit)), base=base, lapses=lapses))
+        return layers
 
     def integrate(self, weights: NDArray[np.int64]) -> list[Integral]:
         """One a class, when sample s counts weights[s] times. weights: int64 [S]."""
         if not self._curves:
             return []
-        known = weights[: len(self._detections)].astype(np.float64)
-        detections = known @ self._detections
-        truths = np.tensordot(known, self._truths, axes=1)
+        known = weights[: self._num_samples].astype(np.float64)
+        detections = self._detections @ known
+        truths = (self._truths @ known).reshape(self._num_areas, len(self._curves))
         precision = self._precision(weights.astype(np.int32), truths)
         recall = self._recall(weights.astype(np.int32), truths)
         found = [
@@ -178,12 +193,17 @@ def num_recalls(hits: NDArray[np.int32], percent: NDArray[np.float64]) -> NDArra
     return last
 
 
-def _running(weights: NDArray[np.int32], sample: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Sums of the first 0, 1, ..., n weights of rows, int32 [n + 1]. sample: int64 [n]."""
+def _running(weights: NDArray[np.int32], sample: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Sums of the first 0, 1, ..., n weights of rows, int32 [n + 1]. sample: int32 [n]."""
     sums = np.zeros(len(sample) + 1, np.int32)
     np.take(weights, sample, out=sums[1:], mode="clip")
     return np.cumsum(sums, out=sums)
 
 
-def _joined(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(parts) if len(parts) else np.zeros(0, np.int64)
+
+
+def _small(positions: NDArray[Any]) -> NDArray[np.int32]:
+    """Half the memory: there are fewer than two thousand million detections."""
+    return positions.astype(np.int32)
