@@ -210,7 +210,7 @@ def test_wrong_kind_size_and_missing_truth_are_refused_by_sample(name: str) -> N
 
 def test_table_names_neighbours_of_an_unknown_metric_or_protocol() -> None:
     coco = labels.load("coco_panoptic")
-    with pytest.raises(UsageError, match=r"Unknown metric 'panoptic_qualty'. Did you mean 'panoptic_quality'\?"):
+    with pytest.raises(UsageError, match=r"Unknown metric 'panoptic_qualty'. Did you mean 'panoptic_quality'"):
         metrics.build("panoptic_qualty", coco)
     with pytest.raises(UsageError, match=r"has no protocol 'place'. Did you mean 'places'\?"):
         metrics.build("ade20k_segm_ap", coco, "place")
