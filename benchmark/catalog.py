@@ -20,6 +20,7 @@ from benchmark.datasets import (
     davis,
     flickr30k,
     got10k,
+    in_the_wild,
     lasot,
     lvis,
     lvos,
@@ -61,6 +62,7 @@ _ROWS = (
     *lvis.ROWS,
     *objects365.ROWS,
     *open_images.ROWS,
+    *in_the_wild.ROWS,
     *bdd100k_images.ROWS,
     *davis.ROWS,
     *ref_youtube_vos.ROWS,
@@ -195,7 +197,7 @@ def _find(row: Benchmark, root: Path | None, truth: Path | None, *, is_mini: boo
         raise UsageError(f"{row.name} needs --data-root or --truth.")
     problems = list(listing.problems)
     is_official = truth is None and not is_mini and not is_mini_root(root or Path())
-    if is_official and len(listing.entries) != row.num_samples:
+    if is_official and row.num_samples and len(listing.entries) != row.num_samples:
         message = f"{row.name} has {len(listing.entries):,} usable images, expected {row.num_samples:,}"
         remedy = "Complete the data set, or score a subset with --truth"
         problems.append(Problem(place=str(root), message=message, remedy=remedy))

@@ -77,6 +77,11 @@ def read_results(
     }
 
 
+def no_results(*, needs_masks: bool) -> Prediction:
+    """The prediction of an image without a result."""
+    return Prediction(frames=(make_instances(class_index=[], masks=[] if needs_masks else None),))
+
+
 def write_results(path: Path, predictions: Iterable[tuple[Sample, Prediction]], numbering: Numbering) -> None:
     """Write predictions as one result file; masks as compressed run lengths, boxes where there are no masks."""
     entries = []

@@ -7,7 +7,7 @@ in windows, one character a byte, so that the place of every element is known an
 from __future__ import annotations
 
 import json
-import mmap
+import os
 import re
 from array import array
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ class FileList(Sequence[Any]):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._starts, self._ends = array("q"), array("q")
-        self._bytes: mmap.mmap | None = None
+        self._file: BinaryIO | None = None
 
     def add(self, start: int, end: int) -> None:
         """Append the element whose text is bytes start..end of the file."""
@@ -45,10 +45,12 @@ class FileList(Sequence[Any]):
         return len(self._starts)
 
     def __getitem__(self, position: Any) -> Any:
-        if self._bytes is None:
-            with self.path.open("rb") as file:
-                self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return _DECODER.raw_decode(self._bytes[self._starts[position] : self._ends[position]].decode())[0]
+        if self._file is None:
+            self._file = _open(self.path)
+        start = self._starts[position]
+        # Not mapped into memory: the pages would count as ours.
+        text = os.pread(self._file.fileno(), self._ends[position] - start, start)
+        return _DECODER.raw_decode(text.decode())[0]
 
     def __iter__(self) -> Iterator[Any]:
         return (self[position] for position in range(len(self)))
