@@ -31,6 +31,7 @@ NAMES = (
     "objects365_v2",
     "openimages_challenge",
     "openimages_challenge_segmentable",
+    "d3",
     "odinw13",
     "odinw35",
     "seginw",

@@ -193,7 +193,7 @@ def test_a_file_with_other_ids_is_refused(tmp_path: Path) -> None:
     document = json.loads(path.read_text(encoding="utf-8"))
     document["categories"] = [{"id": one["id"] + 1, "name": one["name"]} for one in document["categories"]]
     path.write_text(json.dumps(document), encoding="utf-8")
-    with pytest.raises(DataError, match=r"has the category ids \['1', '2', '3'\], expected 0 to 2"):
+    with pytest.raises(DataError, match=r"has the category ids \[1, 2, 3\], expected 0 to 2"):
         catalog.open_samples(catalog.get("seginw_instance_val"), None, truth=tmp_path)
 
 

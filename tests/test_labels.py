@@ -23,6 +23,7 @@ COUNTS = {
     "objects365_v2": (365, 365, 0),
     "openimages_challenge": (500, 500, 0),
     "openimages_challenge_segmentable": (300, 300, 0),
+    "d3": (422, 422, 0),
     "odinw13": (50, 50, 0),
     "odinw35": (314, 314, 0),
     "seginw": (85, 85, 0),

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmark.contract import Prediction, PredictionSet, Prompt, Sample, SampleSet, Task, Truth
+from benchmark.contract import Prediction, PredictionSet, Prompt, Sample, SampleSet, Task
 from benchmark.datasets.pictures import the_folder
 from benchmark.formats import coco_instances, coco_results
 from benchmark.formats.listing import Listing
@@ -109,19 +109,19 @@ class WildLayout:
 
 def _read(row: Benchmark, home: Path, part: Part) -> Listing:
     """The listing of one data set, with its own image ids. Raises DataError."""
-    names: list[str] = []
     dialect = coco_instances.Dialect(
         annotation=_renumbered,
-        classes=partial(_classes, part.name, names),
-        truth=lambda _, objects: Truth(frames=(objects,)),
+        classes=partial(_classes, part.name),
+        ask=lambda categories: tuple(name for _, name in sorted(_listed(categories).items())),
     )
     pictures = home / part.pictures
-    needs_masks = row.task is Task.INSTANCE
-    path = home / part.annotations
-    listing = coco_instances.read(
-        path, lambda name: pictures / name, row.label_set, needs_masks=needs_masks, dialect=dialect
+    return coco_instances.read(
+        home / part.annotations,
+        lambda name: pictures / name,
+        row.label_set,
+        needs_masks=row.task is Task.INSTANCE,
+        dialect=dialect,
     )
-    return replace(listing, ask=lambda _, prompt: replace(prompt, labels=tuple(names)))
 
 
 def _renumbered(annotation: Any) -> Any:
@@ -132,16 +132,21 @@ def _renumbered(annotation: Any) -> Any:
 
 
 def _classes(
-    part: str, names: list[str], path: Path, categories: Sequence[Any], labels: LabelSet
+    part: str, path: Path, categories: Sequence[Any], labels: LabelSet
 ) -> tuple[Mapping[int, int], list[Problem]]:
-    """class_index by the file's category ids, whose names are appended to `names`."""
+    """class_index by the file's category ids."""
     expected = {row.category_id % SHIFT: row.class_index for row in labels.classes if row.supercategory == part}
-    listed = {one.get("id"): str(one.get("name")) for one in categories if isinstance(one, dict)}
-    names += [listed.get(one, labels.classes[index].name.split(": ", 1)[1]) for one, index in expected.items()]
+    listed = _listed(categories)
     if set(listed) == set(expected):
         return expected, []
-    message = f"has the category ids {sorted(map(str, listed))[:6]}, expected {min(expected)} to {max(expected)}"
+    message = f"has the category ids {sorted(listed)[:6]}, expected {min(expected)} to {max(expected)}"
     return expected, [Problem(place=str(path), message=message, remedy="Give the data set's official file")]
+
+
+def _listed(categories: Sequence[Any]) -> dict[int, str]:
+    """Names of the categories by their ids; what is no category is left out."""
+    rows = [one for one in categories if isinstance(one, dict) and isinstance(one.get("id"), int)]
+    return {one["id"]: str(one.get("name")) for one in rows}
 
 
 def _joined(row: Benchmark, home: Path, wanted: Sequence[Part]) -> Listing:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class Dialect:
     classes: (path, categories of the file, labels) -> class_index by category_id, and problems.
     truth: (record of the image, its objects) -> the truth of one image.
     flaw: record of a sound image -> what else is wrong with it, "" if nothing is.
+    ask: categories of the file -> what its samples are asked, where that is not the label set's names; else None.
     """
 
     image: Callable[[Any], Any] = lambda record: record
@@ -52,6 +53,7 @@ class Dialect:
     )
     truth: Callable[[Any, Instances], Truth] = lambda record, objects: Truth(frames=(objects,))
     flaw: Callable[[Any], str] = lambda record: ""
+    ask: Callable[[Sequence[Any]], tuple[str, ...] | None] = lambda categories: None
 
 
 COCO = Dialect()
@@ -95,8 +97,14 @@ def read(
     entries = tuple(
         Entry(sample_id=image.sample_id, frames=(frame_of(image.file_name),), size=image.size) for image in ordered
     )
-    notes = {name: count for name, count in checker.notes.items() if count}
-    return Listing(entries=entries, truth=truth, notes=notes, problems=(*problems, *of_classes, *checker.problems))
+    asked = dialect.ask(document["categories"])
+    return Listing(
+        entries=entries,
+        truth=truth,
+        notes={name: count for name, count in checker.notes.items() if count},
+        problems=(*problems, *of_classes, *checker.problems),
+        ask=None if asked is None else lambda _, prompt: replace(prompt, labels=asked),
+    )
 
 
 def mask_of(segmentation: Any, size: tuple[int, int]) -> Rle:

@@ -1,0 +1,77 @@
+"""D3, described object detection: boxes of whatever 422 descriptions say, of which 106 say what is absent.
+
+{d3, D3, .}/d3_json/d3_{full,pres,abs}_annotations.json
+{d3, D3, .}/d3_images/<file_name>
+
+A class is a description; the label set numbers them, and a model is asked what the annotation file says. All three
+files have the same images, and differ in the descriptions that they hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmark.contract import Task
+from benchmark.datasets.coco_form import CocoForm
+from benchmark.formats.coco_instances import Dialect
+from benchmark.labels import LabelSet
+from benchmark.problems import Problem
+from benchmark.row import Benchmark
+
+NUM_DESCRIPTIONS = 422
+
+
+def _classes(path: Path, categories: Sequence[Any], labels: LabelSet) -> tuple[Mapping[int, int], list[Problem]]:
+    """The descriptions of this file: those of the others are no classes of it, so their results are left alone."""
+    known = {row.category_id: row.class_index for row in labels.classes}
+    foreign = [one for one in categories if not isinstance(one, dict) or one.get("id") not in known]
+    if not foreign:
+        return known, []
+    message = f"{len(foreign)} of its {len(categories)} categories have ids outside 1 to {NUM_DESCRIPTIONS}"
+    return known, [Problem(place=str(path), message=message, remedy="Give one of the official annotation files")]
+
+
+def _descriptions(categories: Sequence[Any]) -> tuple[str, ...]:
+    """The sentence of every description, "" for those that the file does not hold."""
+    listed = {one.get("id"): str(one.get("name", "")) for one in categories if isinstance(one, dict)}
+    return tuple(listed.get(number, "") for number in range(1, NUM_DESCRIPTIONS + 1))
+
+
+def _annotation(annotation: Any) -> Any:
+    return {"iscrowd": 0, **annotation} if isinstance(annotation, dict) else annotation
+
+
+LAYOUT = CocoForm(
+    roots=("d3", "D3", "d-cube", "."),
+    how_to_get="Download the images and d3_json.zip that https://github.com/shikras/d-cube names",
+    files={
+        split: (f"d3_json/d3_{split}_annotations.json", f"d3_{split}_annotations.json")
+        for split in ("full", "pres", "abs")
+    },
+    folders=lambda _: ("d3_images", "images"),
+    dialect=Dialect(annotation=_annotation, classes=_classes, ask=_descriptions),
+)
+_row = partial(
+    Benchmark,
+    dataset="d3",
+    task=Task.DETECTION,
+    labels="d3",
+    layout=LAYOUT,
+    metric="described_bbox_ap",
+    main_score="AP",
+    protocols=("d3",),
+    num_samples=10578,
+)
+_SETTINGS = (
+    "Asked for the descriptions of an image's own group (intra-scenario) or for all of them (inter-scenario), a model "
+    "gives different results; say which."
+)
+
+ROWS = (
+    _row(name="d3_detection_full", split="full", notes=f"All 422 descriptions. {_SETTINGS}"),
+    _row(name="d3_detection_pres", split="pres", notes=f"The 316 descriptions of what is present. {_SETTINGS}"),
+    _row(name="d3_detection_abs", split="abs", notes=f"The 106 descriptions of what is absent. {_SETTINGS}"),
+)
