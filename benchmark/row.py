@@ -64,8 +64,8 @@ class Benchmark:
     labels: name of the label set.   metric: key of `metrics.METRICS`.   main_score: the headline among its scores.
     protocols: the metric's protocols, the headline's first.   mini_protocol: the headline's on the mini data, if other.
     split: the layout's own word ("val2017", "val").   num_samples: size of the official split, enforced on official
-    data; 0 where nobody states it.   truth: "public", "private" or "later".   version: rises whenever a change moves a number.
-    notes: deviations from the official tool, and what to know.   layout: how its data set lies on disk.
+    data; 0 where nobody states it.   truth: "public", "private" or "later".   version: rises whenever a change moves a
+    number.   notes: deviations from the official tool, and what to know.   layout: how its data set lies on disk.
     """
 
     name: str

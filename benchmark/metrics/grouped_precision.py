@@ -44,10 +44,11 @@ class GroupedAP:
         return score
 
     def _grouped(self, scores: Scores) -> Scores:
-        groups = list(dict.fromkeys(row.supercategory for row in self.labels.classes))
+        things = [row for row in self.labels.classes if row.is_thing]
+        groups = list(dict.fromkeys(row.supercategory for row in things))
         table = {}
         for group in groups:
-            rows = [scores.per_class[row.name] for row in self.labels.classes if row.supercategory == group]
+            rows = [scores.per_class[row.name] for row in things if row.supercategory == group]
             table[group] = {name: frames.mean(np.array([row[name] for row in rows])) for name in ("AP", "AP50")}
         columns = {name: np.array([row[name] for row in table.values()]) for name in ("AP", "AP50")}
         values = {name: frames.mean(column) for name, column in columns.items()}
