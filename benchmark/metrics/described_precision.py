@@ -79,7 +79,10 @@ class DescribedAP:
         return CocoAP(self.labels, "bbox")
 
     def _score(self, scores: Scores, words: NDArray[np.int64], parts: Mapping[str, Scores]) -> Scores:
-        column = np.array([scores.per_class[name]["AP"] for name in self.labels.names])
+        column = np.full(self.labels.num_classes, np.nan)
+        for row in self.labels.classes:
+            if row.is_thing:
+                column[row.class_index] = scores.per_class[row.name]["AP"]
         values = dict(scores.values)
         for name, (low, high) in LENGTHS.items():
             values[name] = frames.mean(column[(words >= low) & (words <= high)])
