@@ -259,18 +259,6 @@ class PredictionSet(Mapping[str, Prediction]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnnotatedImage:
-    """What a layout's writer turns into files: one image with its panoptic truth in the layout's own label set.
-
-    number: 1, 2, ...; each layout makes its file name and image id of it. image: uint8 [H, W, 3] RGB.
-    """
-
-    number: int
-    image: NDArray[np.uint8]
-    panoptic: Panoptic
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AnnotatedSource:
     """One training data set. size: samples. load: index -> (id, RGB uint8 [H, W, 3], truth). weight: its share."""
 

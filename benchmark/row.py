@@ -6,12 +6,13 @@ them. Everything that differs between data sets on disk is behind `Layout`, ever
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from benchmark import labels as label_sets
+from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.formats.listing import Listing
 from benchmark.labels import LabelSet
@@ -54,6 +55,18 @@ class Layout(Protocol):
 
     def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
         """Write predictions in the row's official result form. path: the file, or the folder where it is one."""
+        ...
+
+
+@runtime_checkable
+class WritesScenes(Protocol):
+    """A layout that can also be written whole: pictures, truth, lists. What it writes, `Layout.open` reads."""
+
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """Write the splits of some rows of the layout below a data root, in the first of `roots`.
+
+        Truth is written whole, also of rows whose official truth is private.
+        """
         ...
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from benchmark import labels
+from benchmark.annotated import AnnotatedImage
 from benchmark.catalog import MINI_STAMP
-from benchmark.contract import AnnotatedImage, Instances, Panoptic, Prediction, Sample, Segment
+from benchmark.contract import Instances, Panoptic, Prediction, Sample, Segment
 from benchmark.formats import ade20k, cityscapes, coco
 from benchmark.formats.panoptic_files import paint
 

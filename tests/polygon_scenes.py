@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark import labels
-from benchmark.contract import AnnotatedImage, Panoptic, Segment
+from benchmark.annotated import AnnotatedImage
+from benchmark.contract import Panoptic, Segment
 from benchmark.formats import ade20k, cityscapes, coco
 from benchmark.labels import LabelClass, LabelSet
 

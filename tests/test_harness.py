@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from benchmark import catalog, harness
-from benchmark.contract import AnnotatedImage, Instances, LabelMap, Panoptic, Segment, Task
+from benchmark.annotated import AnnotatedImage
+from benchmark.contract import Instances, LabelMap, Panoptic, Segment, Task
 from benchmark.formats import coco
 from benchmark.labels import load
 from benchmark.minidata.naming import relabel

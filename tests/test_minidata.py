@@ -17,7 +17,8 @@ from benchmark.contract import IGNORE, Annotation, Instances, LabelMap, Panoptic
 from benchmark.labels import LabelSet
 from benchmark.minidata import difficulty, naming, scenes
 from benchmark.minidata.difficulty import Statistics
-from benchmark.minidata.generate import IMAGE_SIZE, SIZES, STAMP, ensure
+from benchmark.minidata.folders import STAMP
+from benchmark.minidata.generate import IMAGE_SIZE, SIZES, ensure
 from benchmark.minidata.scene import (
     HELDOUT_PAIRS,
     NUM_KINDS,

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark import masks
-from benchmark.contract import AnnotatedImage, Panoptic, Rle, Segment
+from benchmark.annotated import AnnotatedImage
+from benchmark.contract import Panoptic, Rle, Segment
 from benchmark.formats.image_files import write_jpeg, write_png, write_whole
 from benchmark.formats.json_files import write_json
 from benchmark.formats.panoptic_files import paint, paint_classes, panoptic_categories, segment_records

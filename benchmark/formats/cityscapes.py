@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark import masks
-from benchmark.contract import AnnotatedImage, Panoptic, Segment
+from benchmark.annotated import AnnotatedImage
+from benchmark.contract import Panoptic, Segment
 from benchmark.formats.image_files import write_png
 from benchmark.formats.json_files import write_json
 from benchmark.formats.panoptic_files import paint, paint_classes, panoptic_categories, present_ids, segment_records

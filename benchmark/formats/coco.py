@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from benchmark import masks, polygons
-from benchmark.contract import AnnotatedImage, Rle, Segment
+from benchmark.annotated import AnnotatedImage
+from benchmark.contract import Rle, Segment
 from benchmark.formats.image_files import write_jpeg, write_png
 from benchmark.formats.json_files import write_json
 from benchmark.formats.panoptic_files import paint_classes, panoptic_categories, segment_records

@@ -12,14 +12,10 @@ The same scenes, pixel for pixel, stand in every layout. Two processes share the
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,16 +23,15 @@ from types import MappingProxyType
 from typing import Any
 
 from benchmark import labels
-from benchmark.contract import AnnotatedImage
+from benchmark.annotated import AnnotatedImage
 from benchmark.formats import ade20k, cityscapes, coco
 from benchmark.minidata import scenes
+from benchmark.minidata.folders import cache, make_once
 from benchmark.minidata.naming import relabel
 from benchmark.minidata.scene import WORLD_VERSION
 from benchmark.minidata.world import render, sample_scene, scene_seed
-from benchmark.problems import DataError, Problem
 from benchmark.progress import Progress
 
-STAMP = "minidata.json"
 SIZES: Mapping[str, int] = MappingProxyType({"train": 3000, "val": 200, "heldout": 100})
 """Number of scenes of each split."""
 IMAGE_SIZE = (128, 128)
@@ -83,40 +78,8 @@ def ensure(
     plan = Plan(seed=seed, sizes=tuple(sorted(sizes.items())), image_size=image_size)
     key = plan.key()
     if root is None:
-        root = Path(os.environ.get("UNISEGBENCH_CACHE", ".cache")).resolve() / "minidata" / key
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(root.with_name(f"{root.name}.lock")):
-        if _is_whole(root, key):
-            return root
-        part = root.with_name(f"{root.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        _generate(part, plan, num_workers)
-        (part / STAMP).write_text(json.dumps({"key": key, **asdict(plan)}, indent=1) + "\n", encoding="utf-8")
-        part.rename(root)
-    return root
-
-
-def _is_whole(root: Path, key: str) -> bool:
-    """Whether the root holds these mini data; False where it is absent or empty."""
-    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
-        return False
-    stamp = root / STAMP
-    if not stamp.is_file():
-        message, remedy = f"no {STAMP} in a folder that is not empty", "Name a new folder for the mini data"
-    elif json.loads(stamp.read_text(encoding="utf-8"))["key"] != key:
-        message = "the folder holds mini data of another seed, size or version"
-        remedy = "Name a new folder, or delete this one"
-    else:
-        return True
-    raise DataError([Problem(place=str(root), message=message, remedy=f"{remedy}.")])
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a file lock, so that two commands started together generate once."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        root = cache() / key
+    return make_once(root, key, asdict(plan), lambda folder: _generate(folder, plan, num_workers))
 
 
 def _generate(root: Path, plan: Plan, num_workers: int) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from benchmark.minidata.scene import COLOURS, PATTERNS, STUFF_KINDS, THING_KINDS
 
 KINDS_TABLE = Path(__file__).parent / "kinds.csv"
 WORDS = Path(__file__).parent / "words.txt"
+SENTENCE_WORDS = Path(__file__).parent / "sentence_words.txt"
 
 SIZES = ("small", "medium", "large")
 SMALL_BELOW, LARGE_FROM = 25.0, 36.0
@@ -58,16 +59,44 @@ def names(label_set: str) -> Mapping[str, str]:
 
 
 def class_indices(labels: LabelSet) -> NDArray[np.int64]:
-    """int64 [12]: world class -> class_index of the label set."""
-    table = names(labels.name)
-    return np.array([labels.index_named(table[kind]) for kind in THING_KINDS + STUFF_KINDS], np.int64)
+    """int64 [12]: world class -> class_index of the label set, -1 where it has no such class.
+
+    Label sets of `kinds.csv` have names chosen for the kinds; in all others the kinds are spread over the thing and
+    the stuff classes in order, several kinds to a class where these are few.
+    """
+    if labels.name in _named_sets():
+        table = names(labels.name)
+        return np.array([labels.index_named(table[kind]) for kind in THING_KINDS + STUFF_KINDS], np.int64)
+    things = [row.class_index for row in labels.classes if row.is_thing]
+    stuff = [row.class_index for row in labels.classes if not row.is_thing]
+    return np.array([*_spread(things, len(THING_KINDS)), *_spread(stuff, len(STUFF_KINDS))], np.int64)
+
+
+def _spread(classes: Sequence[int], num_kinds: int) -> list[int]:
+    """A class for each kind, evenly spaced over the classes."""
+    if not classes:
+        return [-1] * num_kinds
+    if len(classes) < num_kinds:
+        return [classes[kind % len(classes)] for kind in range(num_kinds)]
+    return [classes[kind * len(classes) // num_kinds] for kind in range(num_kinds)]
+
+
+@cache
+def _named_sets() -> tuple[str, ...]:
+    """The label sets of `kinds.csv`."""
+    with KINDS_TABLE.open(newline="", encoding="utf-8") as file:
+        return tuple((csv.DictReader(file).fieldnames or [])[1:])
 
 
 def relabel(truth: Panoptic, labels: LabelSet) -> Panoptic:
-    """The same segments under the classes of a label set."""
+    """The same segments under the classes of a label set; what it has no class for becomes void."""
     indices = class_indices(labels)
-    segments = (replace(segment, class_index=int(indices[segment.class_index])) for segment in truth.segments)
-    return replace(truth, segments=tuple(segments))
+    segments = tuple(replace(segment, class_index=int(indices[segment.class_index])) for segment in truth.segments)
+    kept = tuple(segment for segment in segments if segment.class_index >= 0)
+    if len(kept) == len(segments):
+        return replace(truth, segments=segments)
+    known = np.isin(truth.segment_id, [segment.id for segment in kept])
+    return Panoptic(segment_id=np.where(known, truth.segment_id, 0), segments=kept)
 
 
 def size_word(diameter: float, size: tuple[int, int]) -> str:
@@ -82,6 +111,11 @@ def vocabulary() -> tuple[str, ...]:
     for label_set in ("coco_panoptic", "ade20k", "cityscapes"):
         phrases.extend(names(label_set).values())
     return tuple(sorted({word for phrase in phrases for word in re.findall("[a-z]+", phrase)}))
+
+
+def sentence_words() -> tuple[str, ...]:
+    """The committed words of expressions (`language.vocabulary`)."""
+    return tuple(SENTENCE_WORDS.read_text(encoding="utf-8").split())
 
 
 def known_words() -> tuple[str, ...]:

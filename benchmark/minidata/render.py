@@ -25,6 +25,11 @@ def class_index_of(kind: str) -> int:
     return THING_KINDS.index(kind) if kind in THING_KINDS else NUM_THINGS + STUFF_KINDS.index(kind)
 
 
+def first_thing_id(scene: Scene) -> int:
+    """Segment id of the scene's first thing; the others follow in painting order."""
+    return len(scene.regions) + (scene.crowd is not None) + 1
+
+
 def render(scene: Scene) -> tuple[NDArray[np.uint8], Panoptic]:
     """Image uint8 [H, W, 3] RGB and its truth in world classes; segment ids follow painting order, crowd included."""
     canvas = np.zeros((*scene.size, 3), np.float32)

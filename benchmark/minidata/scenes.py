@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.contract import Panoptic, Segment
+from benchmark.minidata.render import first_thing_id
 from benchmark.minidata.scene import NUM_THINGS, STUFF_KINDS, THING_KINDS, Scene
 from benchmark.minidata.world import hidden_shares
 
@@ -29,7 +30,7 @@ def describe_scene(number: int, scene: Scene, image: NDArray[np.uint8], truth: P
     }
     kinds = THING_KINDS + STUFF_KINDS
     hidden, _ = hidden_shares(scene.things, scene.size)
-    first = len(scene.regions) + (scene.crowd is not None) + 1
+    first = first_thing_id(scene)
     things = [
         {
             "kind": thing.kind,

@@ -91,8 +91,7 @@ def coverage(thing: Thing, size: tuple[int, int]) -> Coverage:
     right = min(width, math.ceil(thing.centre[1] + reach))
     if bottom <= top or right <= left:
         return Coverage(alpha=np.zeros((0, 0), np.float32), top=0, left=0)
-    cos, sin = math.cos(thing.angle), math.sin(thing.angle)
-    turn = np.array([[cos, sin], [-sin, cos]]) * thing.diameter / 2
+    turn = _turn(thing)
     origin = np.array([thing.centre[1] - left, thing.centre[0] - top])
     fixed_point = OVERSAMPLING * 2**SUBPIXEL_BITS
     # cv2 counts from pixel centres, the world from pixel corners
@@ -104,3 +103,28 @@ def coverage(thing: Thing, size: tuple[int, int]) -> Coverage:
     cv2.fillPoly(canvas, outlines, (float(FULL),), shift=SUBPIXEL_BITS)
     alpha = cv2.resize(canvas, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
     return Coverage(alpha=alpha.astype(np.float32) / np.float32(FULL), top=top, left=left)
+
+
+def extent(thing: Thing) -> tuple[float, float, float, float]:
+    """The box (x, y, width, height) of the whole outline, in pixels, beyond the picture if it lies there."""
+    points = np.concatenate(OUTLINES[thing.kind]) @ _turn(thing) + np.array(thing.centre[::-1])
+    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
+    return float(left), float(top), float(right - left), float(bottom - top)
+
+
+def full_area(thing: Thing) -> float:
+    """Square pixels inside the outline, holes left out."""
+    outer, *holes = (abs(_shoelace(outline)) for outline in OUTLINES[thing.kind])
+    return (outer - sum(holes)) * (thing.diameter / 2) ** 2
+
+
+def _turn(thing: Thing) -> NDArray[np.float64]:
+    """float64 [2, 2]: from units of the radius to pixels, turned."""
+    cos, sin = math.cos(thing.angle), math.sin(thing.angle)
+    return np.array([[cos, sin], [-sin, cos]]) * thing.diameter / 2
+
+
+def _shoelace(outline: NDArray[np.float64]) -> float:
+    """Signed area of a closed outline float64 [N, 2]."""
+    x, y = outline.T
+    return float(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2

@@ -1,0 +1,78 @@
+"""The gauntlet of the catalogue: every row's miniature is written in its official layout, read, and scored.
+
+Truth replayed scores the ceiling and nothing scores the floor (`ceilings`), both through result files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ceilings import LIMITS, USUAL
+from replay import nothing, replayed
+
+from benchmark import catalog
+from benchmark.__main__ import main
+from benchmark.contract import Prediction, Sample
+from benchmark.minidata import miniatures
+from benchmark.row import WritesScenes
+
+ROWS = {**catalog.BENCHMARKS, **catalog.TRAINING}
+WRITTEN = [name for name, row in ROWS.items() if isinstance(row.layout, WritesScenes)]
+AT_LEAST_IMAGES, AT_LEAST_CLIPS = 40, 6
+CLIP_TASKS = {"sot", "vos", "mot", "mots", "vis", "rvos"}
+
+
+@pytest.fixture(scope="session")
+def root_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The data root of a row's miniature; rows of one data set share it."""
+    home, made = tmp_path_factory.mktemp("miniatures"), dict[str, Path]()
+
+    def find(name: str) -> Path:
+        row = ROWS[name]
+        if row.dataset not in made:
+            made[row.dataset] = miniatures.root_of(row, ROWS.values(), home / row.dataset)
+        return made[row.dataset]
+
+    return find
+
+
+def _score(name: str, root: Path, folder: Path, answer: Callable[[Sample], Prediction]) -> float:
+    """The row's main score of an answer that has been through files and the command."""
+    row = ROWS[name]
+    samples = catalog.open_samples(row, root, is_mini=True)
+    path = folder / answer.__name__
+    catalog.write_predictions(row, path, ((sample, answer(sample)) for sample in samples))
+    out = folder / f"{answer.__name__}.record.json"
+    call = ["score", name, str(path), "--data-root", str(root), "--out", str(out)]
+    assert main([*call, "--work-dir", str(folder / "work" / answer.__name__)]) == 0
+    record = json.loads(out.read_text(encoding="utf-8"))
+    assert record["is_mini"] and record["num_expected"] == record["num_scored"] == len(samples)
+    return float(record["scores"][row.main_score])
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_the_miniature_is_large_enough_and_sound(root_of: Callable[[str], Path], name: str) -> None:
+    row = ROWS[name]
+    listing = catalog.verify(row, root_of(name), is_mini=True)
+    if row.task.value in CLIP_TASKS:
+        assert len(listing.entries) >= AT_LEAST_CLIPS
+        assert all(len(one.frames) >= 16 for one in listing.entries)
+    else:
+        assert len({one.frames[0] for one in listing.entries}) >= AT_LEAST_IMAGES
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_truth_replayed_scores_the_ceiling(root_of: Callable[[str], Path], tmp_path: Path, name: str) -> None:
+    root = root_of(name)
+    ceiling = LIMITS.get(name, USUAL).ceiling(catalog.open_samples(ROWS[name], root, is_mini=True))
+    assert _score(name, root, tmp_path, replayed) == pytest.approx(ceiling, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_nothing_scores_the_floor(root_of: Callable[[str], Path], tmp_path: Path, name: str) -> None:
+    root = root_of(name)
+    floor = LIMITS.get(name, USUAL).floor(catalog.open_samples(ROWS[name], root, is_mini=True))
+    assert _score(name, root, tmp_path, nothing) == pytest.approx(floor, abs=1e-12)
