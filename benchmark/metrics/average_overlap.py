@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmark.contract import Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
-from benchmark.metrics import box_pairs, frames
+from benchmark.metrics import box_pairs, frames, laws
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.problems import BenchmarkError
 
@@ -84,5 +84,6 @@ ENTRIES = {
     "average_overlap": MetricEntry(
         protocols={"got10k": Protocol(build=AverageOverlap, score_names=SCORE_NAMES)},
         tool="got10k toolkit (AO, SR50), the GOT-10k server (SR75)",
+        laws=(*laws.fractions(*SCORE_NAMES), *laws.mean_of_steps("AO", {"SR50": 0.5, "SR75": 0.75})),
     ),
 }

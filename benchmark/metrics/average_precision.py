@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from benchmark import masks
 from benchmark.contract import Instances, Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
-from benchmark.metrics import frames
+from benchmark.metrics import frames, laws
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.metrics.precision_curve import ClassCurve, Integral
 from benchmark.metrics.weighted_curves import WeightedCurves
@@ -249,11 +249,15 @@ def _coco(kind: Literal["segm", "bbox"], caps: tuple[int, ...]) -> Protocol:
 
 
 _COCO, _PLACES = (1, 10, 100), (1, 50, 255)
+_TOOL = "pycocotools 2.0.11"
+LAWS = laws.average_precision(("AR1", "AR10", "AR100"))
 
 ENTRIES = {
-    "coco_segm_ap": MetricEntry(protocols={"coco": _coco("segm", _COCO)}, tool="pycocotools 2.0.11"),
-    "coco_bbox_ap": MetricEntry(protocols={"coco": _coco("bbox", _COCO)}, tool="pycocotools 2.0.11"),
+    "coco_segm_ap": MetricEntry(protocols={"coco": _coco("segm", _COCO)}, tool=_TOOL, laws=LAWS),
+    "coco_bbox_ap": MetricEntry(protocols={"coco": _coco("bbox", _COCO)}, tool=_TOOL, laws=LAWS),
     "ade20k_segm_ap": MetricEntry(
-        protocols={"coco": _coco("segm", _COCO), "places": _coco("segm", _PLACES)}, tool="pycocotools 2.0.11"
+        protocols={"coco": _coco("segm", _COCO), "places": _coco("segm", _PLACES)},
+        tool=_TOOL,
+        laws=(*LAWS, *laws.fractions("AR50", "AR255"), *laws.rising("AR1", "AR50", "AR255")),
     ),
 }

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmark.contract import Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
-from benchmark.metrics import frames, semantic_iou
+from benchmark.metrics import frames, laws, semantic_iou
 from benchmark.metrics.entry import MetricEntry, Protocol
 
 SCORE_NAMES = ("mIoU", "mAcc", "fIoU", "pAcc")
@@ -66,6 +66,13 @@ class Bdd100kIoU:
 
 ENTRIES = {
     "bdd100k_iou": MetricEntry(
-        protocols={"official": Protocol(build=Bdd100kIoU, score_names=SCORE_NAMES)}, tool="bdd100k 1.0.1"
+        protocols={"official": Protocol(build=Bdd100kIoU, score_names=SCORE_NAMES)},
+        tool="bdd100k 1.0.1",
+        laws=(
+            *laws.fractions(*SCORE_NAMES),
+            *laws.rising("mIoU", "mAcc"),
+            *laws.rising("IoU", "Acc"),
+            *laws.rising("fIoU", "pAcc"),
+        ),
     ),
 }

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmark.contract import Panoptic, Pooled, Prediction, Sample, Stats
 from benchmark.labels import LabelSet
-from benchmark.metrics import frames
+from benchmark.metrics import frames, laws
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.metrics.panoptic_quality import SCORE_NAMES, PanopticQuality
 from benchmark.runs import run_edges
@@ -108,6 +108,8 @@ def _common_pixels(truth: Panoptic, found: Panoptic, sides: tuple[_Segments, _Se
 
 ENTRIES = {
     "bdd100k_panoptic_quality": MetricEntry(
-        protocols={"official": Protocol(build=Bdd100kPanopticQuality, score_names=SCORE_NAMES)}, tool="bdd100k 1.0.1"
+        protocols={"official": Protocol(build=Bdd100kPanopticQuality, score_names=SCORE_NAMES)},
+        tool="bdd100k 1.0.1",
+        laws=laws.panoptic_quality(),
     ),
 }

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmark.contract import Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
-from benchmark.metrics import frames, track_counts, track_matching
+from benchmark.metrics import frames, laws, track_counts, track_matching
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.metrics.track_rows import Video, compare_boxes, compare_masks
 
@@ -178,11 +178,26 @@ def _finite(row: Mapping[str, float]) -> dict[str, float]:
     return {name: value if np.isfinite(value) else float("nan") for name, value in row.items()}
 
 
+def _mota(objects: int, missed: int, false: int, switches: int) -> float:
+    return 1 - (missed + false + switches) / objects if objects else float("nan")
+
+
 _TOOL = "scalabel 0.3.1, bdd100k 1.0.1, motmetrics 1.4.0"
+_LAWS = (
+    *laws.at_most_one("MOTA", "mMOTA", "MOTSA", "mMOTSA"),
+    *laws.fractions("IDF1", "mIDF1", "MOTP", "mMOTP", "MOTSP", "mMOTSP"),
+    laws.CountLaw(
+        text="MOTA = 1 - (FN + FP + IDSw) / objects",
+        name="MOTA",
+        counts=("objects", "FN", "FP", "IDSw"),
+        formula=_mota,
+        is_pooled=True,
+    ),
+)
 
 ENTRIES = {
     "bdd100k_box_tracking": MetricEntry(
-        protocols={"scalabel": Protocol(build=Bdd100kTracking, score_names=SCORE_NAMES)}, tool=_TOOL
+        protocols={"scalabel": Protocol(build=Bdd100kTracking, score_names=SCORE_NAMES)}, tool=_TOOL, laws=_LAWS
     ),
     "bdd100k_mask_tracking": MetricEntry(
         protocols={
@@ -191,5 +206,6 @@ ENTRIES = {
             )
         },
         tool=_TOOL,
+        laws=_LAWS,
     ),
 }

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from benchmark import masks
 from benchmark.contract import Instances, Pooled, Prediction, Rle, Sample, Scores, Stats
 from benchmark.labels import LabelSet
-from benchmark.metrics import frames
+from benchmark.metrics import frames, laws
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.problems import BenchmarkError
 
@@ -178,6 +178,8 @@ class _ClassCurve:
 
 ENTRIES = {
     "cityscapes_instance_ap": MetricEntry(
-        protocols={"official": Protocol(build=CityscapesAP, score_names=SCORE_NAMES)}, tool="cityscapesscripts 2.3.0"
+        protocols={"official": Protocol(build=CityscapesAP, score_names=SCORE_NAMES)},
+        tool="cityscapesscripts 2.3.0",
+        laws=(*laws.fractions(*SCORE_NAMES), *(laws.MeanLaw(name=name, of=name) for name in SCORE_NAMES)),
     ),
 }

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from benchmark import masks
 from benchmark.contract import Instances, LabelMap, Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
-from benchmark.metrics import frames, semantic_iou
+from benchmark.metrics import frames, laws, semantic_iou
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.problems import BenchmarkError
 from benchmark.runs import Runs, joint_runs
@@ -176,6 +176,12 @@ def _iou(hits: float, size: float, falses: float) -> float:
 
 ENTRIES = {
     "cityscapes_iou": MetricEntry(
-        protocols={"official": Protocol(build=CityscapesIoU, score_names=SCORE_NAMES)}, tool="cityscapesscripts 2.3.0"
+        protocols={"official": Protocol(build=CityscapesIoU, score_names=SCORE_NAMES)},
+        tool="cityscapesscripts 2.3.0",
+        laws=(
+            *laws.fractions(*SCORE_NAMES),
+            laws.MeanLaw(name="mIoU", of="IoU"),
+            laws.MeanLaw(name="category_IoU", of="category_IoU"),
+        ),
     ),
 }

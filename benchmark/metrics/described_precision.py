@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmark.contract import Instances, Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
-from benchmark.metrics import frames
+from benchmark.metrics import frames, laws
 from benchmark.metrics.average_precision import CocoAP, score_names
 from benchmark.metrics.entry import MetricEntry, Protocol
 
@@ -108,5 +108,6 @@ ENTRIES = {
             )
         },
         tool="d-cube, eval_and_analysis_json.py, with pycocotools 2.0.11",
+        laws=(*laws.average_precision(("AR1", "AR10", "AR100")), *laws.fractions(*LENGTHS, *NUMBERS)),
     )
 }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from benchmark.contract import Metric
 from benchmark.labels import LabelSet
+from benchmark.metrics.laws import Law
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +26,16 @@ class Protocol:
 class MetricEntry:
     """protocols: name -> how to compute it; the first is the default. tool: the official program it equals.
 
-    is_higher_better, decimals (of the percentage that reports print): the same for all scores of the metric.
+    laws: what its scores obey whatever is scored. lower_is_better: the scores of which less is better.
+    decimals: of the percentage that reports print, the same for all scores of the metric.
     """
 
     protocols: Mapping[str, Protocol]
     tool: str
-    is_higher_better: bool = True
+    laws: tuple[Law, ...] = ()
+    lower_is_better: frozenset[str] = frozenset()
     decimals: int = 1
+
+    def is_higher_better(self, score_name: str) -> bool:
+        """Whether more of this score is better."""
+        return score_name not in self.lower_is_better

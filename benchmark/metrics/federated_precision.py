@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmark.contract import Instances, Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
-from benchmark.metrics import frames, overlaps
+from benchmark.metrics import frames, laws, overlaps
 from benchmark.metrics.average_precision import AREA_RANGES, THRESHOLDS, match
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.metrics.precision_curve import ClassCurve, Integral
@@ -216,8 +216,14 @@ def _build(labels: LabelSet, *, kind: overlaps.Kind, per_image: int | None, per_
 
 
 TOOL = "lvis-api 0.5.3 (repository head)"
+_LAWS = (
+    *laws.average_precision(),
+    *laws.fractions("APr", "APc", "APf", *recall_names(None), *recall_names(PER_IMAGE)),
+)
 
 ENTRIES = {
-    "lvis_segm_ap": MetricEntry(protocols=_protocols({"lvis": "segm", "boundary": "boundary"}, "segm"), tool=TOOL),
-    "lvis_bbox_ap": MetricEntry(protocols=_protocols({"lvis": "bbox"}, "bbox"), tool=TOOL),
+    "lvis_segm_ap": MetricEntry(
+        protocols=_protocols({"lvis": "segm", "boundary": "boundary"}, "segm"), tool=TOOL, laws=_LAWS
+    ),
+    "lvis_bbox_ap": MetricEntry(protocols=_protocols({"lvis": "bbox"}, "bbox"), tool=TOOL, laws=_LAWS),
 }

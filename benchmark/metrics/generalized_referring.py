@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from benchmark.contract import Instances, Pooled, Prediction, Sample, Scores, Stats
 from benchmark.metrics import expression_masks as expressions
-from benchmark.metrics import frames
+from benchmark.metrics import frames, laws
 from benchmark.metrics.entry import MetricEntry, Protocol
 
 PRECISIONS = (0.7, 0.8, 0.9)
@@ -150,5 +150,9 @@ ENTRIES = {
     "generalized_referring": MetricEntry(
         protocols={"gres": _protocol(1), "under_50_pixels": _protocol(TINY)},
         tool="ReLA 3ca9551 refer_evaluation.py (masks), gRefCOCO 41a8f00 mdetr/datasets/refexp.py (boxes)",
+        laws=(
+            *laws.fractions(*MASK_NAMES, *BOX_NAMES),
+            *laws.rising(*(f"Pr@{least}" for least in reversed(PRECISIONS))),
+        ),
     ),
 }

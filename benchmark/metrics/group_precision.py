@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from benchmark import masks
 from benchmark.contract import Instances, Pooled, Prediction, Sample, Scores, Stats, Truth
 from benchmark.labels import LabelSet
-from benchmark.metrics import frames
+from benchmark.metrics import frames, laws
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.problems import BenchmarkError
 
@@ -325,8 +325,11 @@ def _build(labels: LabelSet, *, has_masks: bool, group_weight: float) -> OpenIma
 
 
 TOOL = "tf-models-research-object-detection 2.8.0"
+_LAWS = (*laws.fractions("mAP", "AP50"), laws.MeanLaw(name="mAP", of="AP50"))
 
 ENTRIES = {
-    "openimages_bbox_ap": MetricEntry(protocols=_protocols({"challenge": 1.0, "v2": 0.0}, has_masks=False), tool=TOOL),
-    "openimages_segm_ap": MetricEntry(protocols=_protocols({"challenge": 1.0}, has_masks=True), tool=TOOL),
+    "openimages_bbox_ap": MetricEntry(
+        protocols=_protocols({"challenge": 1.0, "v2": 0.0}, has_masks=False), tool=TOOL, laws=_LAWS
+    ),
+    "openimages_segm_ap": MetricEntry(protocols=_protocols({"challenge": 1.0}, has_masks=True), tool=TOOL, laws=_LAWS),
 }

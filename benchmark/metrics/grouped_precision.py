@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmark.contract import Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
-from benchmark.metrics import frames
+from benchmark.metrics import frames, laws
 from benchmark.metrics.average_precision import CocoAP
 from benchmark.metrics.entry import MetricEntry, Protocol
 
@@ -69,6 +69,7 @@ ENTRIES = {
     f"grouped_{kind}_ap": MetricEntry(
         protocols={"mean": Protocol(build=partial(_build, iou_type=kind), score_names=SCORE_NAMES)},
         tool="pycocotools 2.0.11 on every data set",
+        laws=(*laws.average_precision(), *laws.fractions("AP_median", "AP50_median")),
     )
     for kind in ("bbox", "segm")
 }

@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.metrics import frames
+from benchmark.metrics import frames, laws
 from benchmark.metrics.region_contour import contour, region
 
 NUM_QUARTERS = 4
@@ -106,3 +106,20 @@ def score_names(summary: str) -> tuple[str, ...]:
     """Names of the scores of a summary, in the order of the official one."""
     nothing = dict.fromkeys(("J&F", *NAMES), float("nan"))
     return tuple(SUMMARIES[summary](nothing, [nothing, nothing]))
+
+
+_REGIONS = tuple(f"{name}{group}" for name in ("J&F", "J", "F", "V") for group in ("", "_seen", "_unseen"))
+LOWER_IS_BETTER = frozenset({"J_decay", "F_decay", "V", "V_seen", "V_unseen"})
+"""Decay is what is lost on the way, V how much a score varies; of all other scores more is better."""
+LAWS: tuple[laws.Law, ...] = (
+    *laws.fractions(*_REGIONS, "G", "J_recall", "F_recall"),
+    *laws.signed("J_decay", "F_decay"),
+    laws.equality("J&F = (J + F) / 2", ("J&F", "J", "F"), lambda region, contour_: (region + contour_) / 2),
+    laws.equality(
+        "G is the mean of J and F, seen and unseen",
+        ("G", "J_seen", "J_unseen", "F_seen", "F_unseen"),
+        lambda *parts: sum(parts) / len(parts),
+    ),
+    *laws.mean_of_steps("J", {"J_recall": 0.5}),
+    *laws.mean_of_steps("F", {"F_recall": 0.5}),
+)

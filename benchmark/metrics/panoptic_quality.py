@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmark.contract import Panoptic, Pooled, Prediction, Sample, Scores, Segment, Stats
 from benchmark.labels import LabelSet
-from benchmark.metrics import frames
+from benchmark.metrics import frames, laws
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.problems import BenchmarkError
 from benchmark.runs import run_edges
@@ -195,6 +195,8 @@ class _Overlap:
 
 ENTRIES = {
     "panoptic_quality": MetricEntry(
-        protocols={"coco": Protocol(build=PanopticQuality, score_names=SCORE_NAMES)}, tool="panopticapi, last commit"
+        protocols={"coco": Protocol(build=PanopticQuality, score_names=SCORE_NAMES)},
+        tool="panopticapi, last commit",
+        laws=laws.panoptic_quality(),
     ),
 }

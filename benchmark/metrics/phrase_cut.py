@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmark.contract import Instances, Pooled, Prediction, Sample, Scores, Stats
 from benchmark.metrics import expression_masks as expressions
-from benchmark.metrics import frames
+from benchmark.metrics import frames, laws
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.problems import BenchmarkError
 
@@ -84,5 +84,10 @@ ENTRIES = {
     "phrase_cut": MetricEntry(
         protocols={"official": Protocol(build=lambda labels: PhraseCut(), score_names=SCORE_NAMES)},
         tool="PhraseCutDataset 276470b utils/evaluator.py",
+        laws=(
+            *laws.fractions(*SCORE_NAMES),
+            *laws.rising(*(f"P@{least}" for least in reversed(PRECISIONS))),
+            *laws.mean_of_steps("mean_IoU", {f"P@{least}": least for least in PRECISIONS}),
+        ),
     ),
 }

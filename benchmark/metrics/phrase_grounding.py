@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmark.contract import Instances, Pooled, Prediction, Sample, Scores, Stats
 from benchmark.metrics import expression_masks as expressions
-from benchmark.metrics import frames
+from benchmark.metrics import frames, laws
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.problems import BenchmarkError
 
@@ -81,5 +81,6 @@ ENTRIES = {
     "phrase_grounding": MetricEntry(
         protocols={"any_box": _protocol(False), "merged_box": _protocol(True)},
         tool="mdetr ea09acc datasets/flickr_eval.py",
+        laws=(*laws.fractions(*RANKS), *laws.rising(*RANKS)),
     ),
 }

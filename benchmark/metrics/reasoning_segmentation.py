@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from benchmark import masks
 from benchmark.contract import Instances, Pooled, Prediction, Rle, Sample, Scores, Stats
 from benchmark.metrics import expression_masks as expressions
-from benchmark.metrics import frames
+from benchmark.metrics import frames, laws
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.problems import BenchmarkError
 
@@ -85,5 +85,6 @@ ENTRIES = {
             "united": Protocol(build=lambda labels: ReasoningSegmentation(unites=True), score_names=SCORE_NAMES),
         },
         tool="LISA 3cb2d43 train_ds.py",
+        laws=laws.fractions(*SCORE_NAMES),
     ),
 }

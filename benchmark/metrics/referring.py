@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from benchmark.contract import Instances, Pooled, Prediction, Sample, Scores, Stats
 from benchmark.metrics import expression_masks as expressions
-from benchmark.metrics import frames
+from benchmark.metrics import frames, laws
 from benchmark.metrics.entry import MetricEntry, Protocol
 
 PRECISIONS = (0.5, 0.6, 0.7, 0.8, 0.9)
@@ -92,5 +92,10 @@ ENTRIES = {
             "overlap_dropped": Protocol(build=lambda labels: ReferringIoU(drops_overlap=True), score_names=SCORE_NAMES),
         },
         tool="MAttNet 3204d07 tools/eval_masks.py (masks), Google_Refexp_toolbox (boxes)",
+        laws=(
+            *laws.fractions(*SCORE_NAMES),
+            *laws.rising(*(f"P@{least}" for least in reversed(PRECISIONS))),
+            *laws.mean_of_steps("mIoU", {f"P@{least}": least for least in PRECISIONS}),
+        ),
     ),
 }

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from benchmark.contract import LabelMap, Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
-from benchmark.metrics import frames
+from benchmark.metrics import frames, laws
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.runs import Runs, joint_runs
 
@@ -121,5 +121,17 @@ ENTRIES = {
     "semantic_iou": MetricEntry(
         protocols={"present": _protocol("present"), "all": _protocol("all"), "union": _protocol("union")},
         tool="detectron2 0.6 (present), CSAILVision/sceneparsing (all), mmsegmentation 1.2.2 (union)",
+        laws=(
+            *laws.fractions(*score_names("all")),
+            *laws.rising("IoU", "accuracy"),
+            *laws.rising("mIoU", "mean_accuracy"),
+            *laws.rising("mIoU", "mIoU_present"),
+            laws.equality(
+                "final_score = (mIoU + pixel_accuracy) / 2",
+                ("final_score", "mIoU", "pixel_accuracy"),
+                lambda iou, accuracy: (iou + accuracy) / 2,
+            ),
+            laws.MeanLaw(name="mIoU", of="IoU"),
+        ),
     ),
 }

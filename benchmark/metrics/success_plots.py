@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from benchmark.contract import Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
-from benchmark.metrics import box_pairs, frames
+from benchmark.metrics import box_pairs, frames, laws
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.problems import BenchmarkError
 
@@ -203,6 +203,26 @@ class SuccessPlots:
         return frames.ratio((curves * counted[:, None]).sum(axis=0), counted.sum())
 
 
+def _curve_laws() -> tuple[laws.Law, ...]:
+    """A curve's mean lies between the means of the steps below and above it that its published points set."""
+    return (
+        laws.RowLaw(
+            text="AUC lies within the bounds that OP50, OP75 set",
+            names=("AUC", "OP50", "OP75"),
+            holds=lambda auc, half, more: (
+                (11 * half + 5 * more) / 21 - laws.TOLERANCE <= auc <= (10 + 5 * half + 6 * more) / 21 + laws.TOLERANCE
+            ),
+        ),
+        laws.RowLaw(
+            text="P_norm_AUC lies within the bounds that P_norm sets",
+            names=("P_norm_AUC", "P_norm"),
+            holds=lambda area, point: (
+                31 * point / 51 - laws.TOLERANCE <= area <= (21 * point + 30) / 51 + laws.TOLERANCE
+            ),
+        ),
+    )
+
+
 def _build(rule: Rule, labels: LabelSet) -> SuccessPlots:
     return SuccessPlots(labels, rule)
 
@@ -213,5 +233,6 @@ ENTRIES = {
             name: Protocol(build=partial(_build, rule), score_names=SCORE_NAMES) for name, rule in RULES.items()
         },
         tool="pytracking, UNINEXT's copy of it, the LaSOT and TNL2K evaluation toolkits, got10k",
+        laws=(*laws.fractions(*SCORE_NAMES), *laws.rising("OP75", "OP50"), *_curve_laws()),
     ),
 }

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmark.contract import Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
-from benchmark.metrics import frames, track_counts, track_matching
+from benchmark.metrics import frames, track_counts, track_matching, tracking_laws
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.metrics.track_counts import ALPHAS
 from benchmark.metrics.track_rows import EPSILON, Video, compare_boxes, compare_masks
@@ -331,8 +331,13 @@ ENTRIES = {
             "no_preprocessing": Protocol(build=BoxTracking, score_names=SCORE_NAMES),
         },
         tool=_TOOL,
+        laws=tracking_laws.LAWS,
+        lower_is_better=tracking_laws.LOWER_IS_BETTER,
     ),
     "mask_tracking": MetricEntry(
-        protocols={"trackeval": Protocol(build=MaskTracking, score_names=(*SCORE_NAMES, *MASK_NAMES))}, tool=_TOOL
+        protocols={"trackeval": Protocol(build=MaskTracking, score_names=(*SCORE_NAMES, *MASK_NAMES))},
+        tool=_TOOL,
+        laws=tracking_laws.LAWS,
+        lower_is_better=tracking_laws.LOWER_IS_BETTER,
     ),
 }

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmark.contract import Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
-from benchmark.metrics import box_pairs, frames
+from benchmark.metrics import box_pairs, frames, laws
 from benchmark.metrics.entry import MetricEntry, Protocol
 
 SCORE_NAMES = ("Success", "Precision", "Normalized Precision", "Coverage")
@@ -115,6 +115,7 @@ ENTRIES = {
     "trackingnet": MetricEntry(
         protocols={"devkit": Protocol(build=TrackingNet, score_names=SCORE_NAMES)},
         tool="TrackingNet-devkit, metrics.py",
+        laws=laws.fractions(*SCORE_NAMES),
         decimals=2,
     ),
 }

@@ -215,5 +215,6 @@ ENTRIES = {
             "youtube_vis": Protocol(build=TrackAP, score_names=average_precision.score_names(MAX_DETS)),
         },
         tool="YouTube-VIS API f3f9948 (YTVOSeval)",
+        laws=average_precision.LAWS,
     ),
 }

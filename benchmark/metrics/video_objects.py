@@ -289,15 +289,24 @@ ENTRIES = {
     "j_and_f": MetricEntry(
         protocols={name: _protocol(name) for name in ("davis", "davis_8bit", "vos_benchmark")},
         tool="davis2017-evaluation (davis; davis_8bit with its indices of 8 bits), vos-benchmark 0.1.0",
+        laws=object_means.LAWS,
+        lower_is_better=object_means.LOWER_IS_BETTER,
     ),
     "j_and_f_matched": MetricEntry(
-        protocols={"davis": _protocol("proposals")}, tool="davis2017-evaluation, unsupervised task"
+        protocols={"davis": _protocol("proposals")},
+        tool="davis2017-evaluation, unsupervised task",
+        laws=object_means.LAWS,
+        lower_is_better=object_means.LOWER_IS_BETTER,
     ),
     "j_and_f_grouped": MetricEntry(
         protocols={name: _protocol(name) for name in ("youtube_vos", "lvos")},
         tool="the published rule, as pytracking computes it (youtube_vos), lvos-evaluation (lvos)",
+        laws=object_means.LAWS,
+        lower_is_better=object_means.LOWER_IS_BETTER,
     ),
     "j_and_f_expressions": MetricEntry(
-        protocols={"expressions": _protocol("expressions")}, tool="MeViS, tools/eval_mevis.py"
+        protocols={"expressions": _protocol("expressions")},
+        tool="MeViS, tools/eval_mevis.py",
+        laws=object_means.LAWS,
     ),
 }
