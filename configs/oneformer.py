@@ -275,7 +275,8 @@ mini = dict(
         backbone_factor=0.3,
         autocast=None,
         clip_norm=1.0,
-        ema_momentum=0.01,
+        ema_momentum=0.04,
+        ema_interval=4,
         workers=0,
         save_interval=100,
         log_interval=20,
@@ -302,9 +303,9 @@ mini = dict(
         ),
     ),
     trainings=[
-        mini_training("coco_panoptic", "coco_panoptic_train2017", 133, 2100, 0.27),
-        mini_training("ade20k", "ade20k_panoptic_train", 150, 150, 0.25, start_from="coco_panoptic"),
-        mini_training("cityscapes", "cityscapes_panoptic_train", 19, 150, 0.25, start_from="coco_panoptic"),
+        mini_training("coco_panoptic", "coco_panoptic_train2017", 133, 2600, 0.2),
+        mini_training("ade20k", "ade20k_panoptic_train", 150, 80, 0.2, start_from="coco_panoptic"),
+        mini_training("cityscapes", "cityscapes_panoptic_train", 19, 80, 0.2, start_from="coco_panoptic"),
     ],
 )
 

@@ -74,7 +74,8 @@ class Trainer:
     batch_size: images an iteration over all processes. schedule: MMEngine parameter schedulers, their class under
     `kind`; a `begin` or `end` that is a float is a share of the iterations. clip_norm: largest L2 norm of the
     gradient, None for no clipping. autocast: "bfloat16" (where native), "float16" (with loss scaling, GPU only) or
-    None. ema_momentum: weight of the newest parameters in the moving average, None for none.
+    None. ema_momentum: weight of the newest parameters in the moving average, None for none. ema_interval: iterations
+    from one update of it to the next.
     """
 
     iterations: int
@@ -88,6 +89,7 @@ class Trainer:
     decay_backbone_norms: bool = False
     autocast: str | None = None
     ema_momentum: float | None = None
+    ema_interval: int = 1
     workers: int = 2
     save_interval: int = 1000
     log_interval: int = 50
@@ -160,7 +162,7 @@ class Trainer:
             ResumePoint(self.save_interval),
         ]
         if self.ema_momentum is not None:
-            hooks.append(EMAHook(momentum=self.ema_momentum, update_buffers=True))
+            hooks.append(EMAHook(momentum=self.ema_momentum, interval=self.ema_interval, update_buffers=True))
         return hooks
 
 
