@@ -65,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--protocol", help="another protocol than the headline's")
     one.add_argument("--work-dir", type=Path, help="where record and statistics go (runs/score-<hash8>)")
     one.add_argument("--out", type=Path, help="also write the record to this JSON file")
+    one.add_argument("--workers", type=_positive, metavar="N", help="processes at most (as many as cores)")
+    one.add_argument("--no-stats", action="store_true", help="keep no per-sample statistics; cannot be continued")
     one.set_defaults(run=_score)
 
     one = commands.add_parser("demo", help="score stored example predictions and write a report; needs no torch")
@@ -72,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     one.set_defaults(run=_demo)
 
     return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -126,7 +134,7 @@ def _describe(options: argparse.Namespace) -> int:
     print(*_row_lines(row), sep="\n")
     if root is not None:
         listing = catalog.open_listing(row, root, is_mini=catalog.is_mini_root(root))
-        print(f"{'found':<12}{len(listing.entries):,} images below {root}")
+        print(f"{'found':<12}{len(listing.entries):,} {row.unit} below {root}")
         for note, count in listing.notes.items():
             print(f"{'':<12}{count:,} {note}")
     return 0
@@ -137,7 +145,7 @@ def _row_lines(row: Benchmark) -> list[str]:
     num_things = int(label_set.is_thing.sum())
     facts = {
         "name": row.name,
-        "task": f"{row.task}, split {row.split}, {row.num_samples:,} images, truth {row.truth}",
+        "task": f"{row.task}, split {row.split}, {row.num_samples:,} {row.unit}, truth {row.truth}",
         "classes": f"{label_set.num_classes} ({num_things} things) of {label_set.name}",
         "score": f"{row.main_score}, metric {row.metric} (equal to {metrics.METRICS[row.metric].tool})",
         "protocols": f"{', '.join(row.protocols)} (headline: {row.protocols[0]})",
@@ -159,13 +167,18 @@ def _score(options: argparse.Namespace) -> int:
             raise UsageError(f"{row.name} has no miniature yet. Give --data-root DIR, or --truth PATH.")
         root = _mini_root()
     request = scoring.Request(
-        row=row, predictions=options.predictions, root=root, truth=options.truth, protocol=options.protocol
+        row=row,
+        predictions=options.predictions,
+        root=root,
+        truth=options.truth,
+        protocol=options.protocol,
+        workers=options.workers,
     )
     work_dir = options.work_dir or scoring.work_directory(request)
     scoring.check_work_directory(request, work_dir)
     with Progress(f"scoring {row.name}") as progress:
-        outcome = scoring.score(request, report=progress.update)
-    path = scoring.keep(request, outcome, work_dir)
+        outcome = scoring.score(request, work_dir=None if options.no_stats else work_dir, report=progress.update)
+    path = scoring.keep(request, outcome, work_dir, with_stats=not options.no_stats)
     if options.out is not None:
         scoring.store.write_json(options.out, outcome.record)
     print(*_score_lines(outcome.record), sep="\n")

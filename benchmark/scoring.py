@@ -1,16 +1,18 @@
 """Score prediction files of any tool: check everything, measure, pool, and keep a record with per-sample statistics.
 
 ```text
-<work dir>/<benchmark>/job.json            what was scored: predictions, truth, protocol
-<work dir>/<benchmark>/stats/0.jsonl       per-sample statistics
+<work dir>/<benchmark>/job.json            what was scored: predictions, truth, protocol, and the state of their files
+<work dir>/<benchmark>/stats/0.stats       per-sample statistics, written as they are made
 <work dir>/<benchmark>/record.json         written last
 ```
 
-Nothing is written before every file has been read; all problems of all files are raised at once.
+Nothing is written before every file has been read; all problems of all files are raised at once. A killed command that
+is given again continues: while the files are the same, what is in `stats/` is not measured again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -21,14 +23,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmark import catalog, intervals, prompts, record, store
+from benchmark import catalog, intervals, measuring, prompts, record, stat_blocks, store
 from benchmark.catalog import Benchmark
 from benchmark.contract import Metric, PredictionSet, SampleSet, Scores, Stats
-from benchmark.problems import BenchmarkError, DataError, Problem, UsageError, raise_if_any
+from benchmark.formats.listing import Listing
+from benchmark.problems import UsageError
 
 JOB = "job.json"
-SHARD = "0.jsonl"
-FIT = "Predict for the image as the truth has it"
+INPUTS = "inputs"
 RESAMPLES = 1000
 RESAMPLES_OF_LARGE_SETS = 200
 LARGE = 1000
@@ -42,7 +44,7 @@ class Request:
     """What is scored. root: data root; truth: explicit truth instead of the official split; one of the two is given.
 
     protocol: None for the headline's. resamples: replicates of the confidence intervals, 0 for none, None for as many
-    as the number of images asks for.
+    as the number of images asks for. workers: processes at most, None for one a core where the work is worth it.
     """
 
     row: Benchmark
@@ -51,6 +53,7 @@ class Request:
     truth: Path | None = None
     protocol: str | None = None
     resamples: int | None = None
+    workers: int | None = None
 
     @property
     def is_mini(self) -> bool:
@@ -78,14 +81,18 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A scored request: its record (schema 1) and the statistics behind it."""
+    """A scored request: its record (schema 1) and the statistics behind it. is_kept: they are on disk already."""
 
     record: dict[str, Any]
     stats: tuple[Stats, ...]
+    is_kept: bool = False
 
 
-def score(request: Request, *, report: Report | None = None) -> Outcome:
-    """Check, measure and pool. Raises DataError with all problems of truth and predictions."""
+def score(request: Request, *, work_dir: Path | None = None, report: Report | None = None) -> Outcome:
+    """Check, measure and pool. Raises DataError with all problems of truth and predictions.
+
+    work_dir: where statistics are kept as they are made, and found again after a kill; None: nowhere.
+    """
     started = time.perf_counter()
     if request.row.truth == "private" and request.truth is None and not request.is_mini:
         name = request.row.name
@@ -100,10 +107,12 @@ def score(request: Request, *, report: Report | None = None) -> Outcome:
     samples = listing.samples(prompts.build_prompt(request.row.task, catalog.label_set(request.row)))
     predictions, left_out = catalog.read_predictions_with_notes(request.row, request.predictions, samples)
     read = time.perf_counter()
-    stats = measure(metric, samples, predictions, place=str(request.predictions), report=report)
+    work = measuring.Work(metric=metric, samples=samples, predictions=predictions, place=str(request.predictions))
+    folder = None if work_dir is None else _begin(request, listing, work_dir)
+    stats = measuring.measure(work, folder=folder, workers=request.workers, report=report)
     measured = time.perf_counter()
     scores = _with_coverage(metric.pool(stats)(None), samples, predictions)
-    found = {} if scores.missing else _intervals(metric, stats, request.resamples)
+    found = {} if scores.missing else _intervals(metric, stats, request)
     seconds = {
         "read": read - started,
         "measure": measured - read,
@@ -116,27 +125,15 @@ def score(request: Request, *, report: Report | None = None) -> Outcome:
         seconds=seconds,
         facts=_facts(request, {**listing.notes, **left_out}),
     )
-    return Outcome(record=content, stats=tuple(stats))
+    return Outcome(record=content, stats=tuple(stats), is_kept=folder is not None)
 
 
 def measure(
     metric: Metric, samples: SampleSet, predictions: PredictionSet, *, place: str, report: Report | None = None
 ) -> list[Stats]:
     """Statistics of all samples that have a prediction. Raises one DataError with the problems of all of them."""
-    stats: list[Stats] = []
-    problems: list[Problem] = []
-    for index, sample_id in enumerate(samples.ids):
-        if sample_id in predictions:
-            try:
-                stats.append(metric.measure(samples[index], predictions[sample_id]))
-            except DataError as error:
-                problems += error.problems
-            except BenchmarkError as error:
-                problems.append(Problem(place=place, message=str(error).rstrip("."), remedy=FIT))
-        if report is not None:
-            report(index + 1, len(samples))
-    raise_if_any(problems)
-    return stats
+    work = measuring.Work(metric=metric, samples=samples, predictions=predictions, place=place)
+    return measuring.measure(work, workers=1, report=report)
 
 
 def work_directory(request: Request) -> Path:
@@ -170,21 +167,65 @@ def check_work_directory(request: Request, work_dir: Path) -> None:
         return
     except ValueError:
         held = {}
-    if held != request.identity():
+    if {name: value for name, value in held.items() if name != INPUTS} != request.identity():
         raise UsageError(f"{directory} holds another job. Name another --work-dir.")
 
 
-def keep(request: Request, outcome: Outcome, work_dir: Path) -> Path:
-    """Write job, statistics and record, the record last; returns the record's path."""
+def keep(request: Request, outcome: Outcome, work_dir: Path, *, with_stats: bool = True) -> Path:
+    """Write job, record and, if they are not kept yet, statistics, the record last; returns the record's path."""
     directory = work_dir / request.row.name
-    store.write_json(directory / JOB, request.identity())
-    lines = [
-        json.dumps({"sample_id": one.sample_id, "stats": store.encode_stats(one)}, separators=(",", ": "))
-        for one in outcome.stats
-    ]
-    store.write_text(directory / store.STATS / SHARD, "".join(f"{line}\n" for line in lines))
+    if not outcome.is_kept:
+        _clear(directory)
+        store.write_json(directory / JOB, request.identity())
+        if with_stats:
+            with stat_blocks.BlockWriter(directory / store.STATS) as shard:
+                shard.append(stat_blocks.encode(outcome.stats))
     store.write_json(directory / record.RECORD, outcome.record)
     return directory / record.RECORD
+
+
+def _begin(request: Request, listing: Listing, work_dir: Path) -> Path:
+    """The folder of the statistics; emptied unless an unfinished run of the same command on the same files left it."""
+    directory = work_dir / request.row.name
+    wanted = request.identity() | {INPUTS: _state_of_inputs(request, listing)}
+    held = None
+    if (directory / JOB).is_file() and not (directory / record.RECORD).exists():
+        with contextlib.suppress(ValueError):
+            held = json.loads((directory / JOB).read_text(encoding="utf-8"))
+    if held != wanted:
+        _clear(directory)
+        store.write_json(directory / JOB, wanted)
+    return directory / store.STATS
+
+
+def _clear(directory: Path) -> None:
+    """Remove what an earlier run of the job wrote."""
+    (directory / record.RECORD).unlink(missing_ok=True)
+    for pattern in (f"*{stat_blocks.SUFFIX}", "*.jsonl"):
+        for path in (directory / store.STATS).glob(pattern):
+            path.unlink()
+
+
+def _state_of_inputs(request: Request, listing: Listing) -> str:
+    """A digest of names, sizes and times of change of the files that are scored, and of the suite's version."""
+    layout, root = request.row.layout, request.root
+    paths = [path for entry in listing.entries for path in entry.labels]
+    paths += [] if root is None else [root / name / layout.landmark(request.row) for name in layout.roots]
+    for start in (request.predictions, request.truth):
+        paths += [] if start is None else _files(start)
+    digest = hashlib.sha256(json.dumps(record.versions(), sort_keys=True).encode())
+    for path in paths:
+        with contextlib.suppress(OSError):
+            state = path.stat()
+            digest.update(f"{path}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _files(start: Path) -> list[Path]:
+    """A file, with the folder that goes by its name where it has one, or all files below a folder, in order of name."""
+    below = start if start.is_dir() else start.with_suffix("")
+    found = sorted(path for path in below.rglob("*") if path.is_file()) if below.is_dir() else []
+    return [start, *found]
 
 
 def _with_coverage(scores: Scores, samples: SampleSet, predictions: PredictionSet) -> Scores:
@@ -193,11 +234,12 @@ def _with_coverage(scores: Scores, samples: SampleSet, predictions: PredictionSe
     return replace(scores, num_expected=num, num_scored=num - len(missing), missing=missing)
 
 
-def _intervals(metric: Metric, stats: list[Stats], wanted: int | None) -> dict[str, tuple[float, float]]:
+def _intervals(metric: Metric, stats: list[Stats], request: Request) -> dict[str, tuple[float, float]]:
+    wanted = request.resamples
     resamples = (RESAMPLES if len(stats) <= LARGE else RESAMPLES_OF_LARGE_SETS) if wanted is None else wanted
     if not resamples:
         return {}
-    found = intervals.intervals(metric, stats, resamples=resamples)
+    found = intervals.intervals(metric, stats, resamples=resamples, clusters=request.row.cluster)
     return {name: (one.low, one.high) for name, one in found.items() if not math.isnan(one.value)}
 
 

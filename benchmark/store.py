@@ -3,6 +3,7 @@
 ```text
 predictions/0.jsonl   {"sample_id": "139", "prediction": {"frames": [{"kind": "panoptic", "size": [128, 128], ...}]}}
 stats/0.jsonl         {"sample_id": "139", "stats": {"area": {"dtype": "<i8", "shape": [3], "zlib": "eJxj..."}}}
+stats/0.stats         the same in blocks of many samples, see `stat_blocks`
 ```
 
 One line is one sample. A line that a killed process left unfinished is dropped; of lines with one id the first wins.
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark import masks
+from benchmark import masks, stat_blocks
 from benchmark.contract import (
     Annotation,
     Instances,
@@ -43,8 +44,6 @@ PREDICTIONS = "predictions"
 STATS = "stats"
 
 _HEAD = '{"sample_id": '
-_PLAIN_KINDS = "biuf"
-"""Kinds of NumPy types that statistics may have: bool, integers, floats."""
 
 
 def encode(prediction: Prediction) -> dict[str, Any]:
@@ -170,7 +169,7 @@ def _decode_map(content: Mapping[str, Any]) -> NDArray[np.int64]:
 
 
 def _encode_array(array: NDArray[np.generic]) -> dict[str, Any]:
-    if array.dtype.kind not in _PLAIN_KINDS:
+    if array.dtype.kind not in stat_blocks.PLAIN_KINDS:
         raise TypeError(f"statistics must be bool, integer or float arrays, not {array.dtype}")
     packed = zlib.compress(np.ascontiguousarray(array).tobytes(), 1)
     return {"dtype": array.dtype.str, "shape": list(array.shape), "zlib": base64.b64encode(packed).decode("ascii")}
@@ -282,24 +281,28 @@ def open_predictions(directory: Path) -> PredictionSet:
 
 @dataclass(frozen=True, slots=True)
 class StatsSet(Sequence[Stats]):
-    """Statistics of a job in the order of `ids`, decoded on access."""
+    """Statistics of a job in the order of `ids`; those of lines are decoded on access. known: those of blocks."""
 
     ids: tuple[str, ...]
     shards: Shards
+    known: Mapping[str, Stats]
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, index: int) -> Stats:  # type: ignore[override]
         sample_id = self.ids[index]
-        return decode_stats(sample_id, self.shards[sample_id])
+        found = self.known.get(sample_id)
+        return decode_stats(sample_id, self.shards[sample_id]) if found is None else found
 
 
 def open_stats(directory: Path, ids: Sequence[str] | None = None) -> StatsSet:
     """The statistics stored in a job's directory, of `ids` where given (in that order; ids not stored are left out)."""
     shards = open_shards(directory / STATS, key="stats")
-    wanted = tuple(shards) if ids is None else tuple(sample_id for sample_id in ids if sample_id in shards)
-    return StatsSet(wanted, shards)
+    known = stat_blocks.read_folder(directory / STATS)
+    stored = dict.fromkeys((*shards, *known))
+    wanted = tuple(stored) if ids is None else tuple(sample_id for sample_id in ids if sample_id in stored)
+    return StatsSet(wanted, shards, known)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
