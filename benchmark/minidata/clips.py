@@ -1,4 +1,7 @@
-"""Clips of the mini world: a scene that moves, drawn frame by frame, with whole extents and visible shares."""
+"""Clips of the mini world: a scene that moves, drawn frame by frame, with whole extents and visible shares.
+
+A clip depends on its seed only, so any number of processes in any order draw the same ones.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from benchmark.contract import Panoptic
 from benchmark.minidata.motion import Motion, frame, sample_motions
 from benchmark.minidata.render import first_thing_id, render
 from benchmark.minidata.scene import Scene
-from benchmark.minidata.silhouettes import extent, full_area
+from benchmark.minidata.silhouettes import extent, num_pixels
 from benchmark.minidata.world import sample_scene
 
 NUM_FRAMES = 16
@@ -57,7 +60,7 @@ def draw(clip: Clip) -> DrawnClip:
     first = first_thing_id(clip.scene)
     ids = range(first, first + len(clip.scene.things))
     pixels = np.stack([np.bincount(truth.segment_id.ravel(), minlength=ids.stop) for _, truth in drawn])
-    areas = {one: np.array([full_area(scene.things[one - first]) for scene in scenes]) for one in ids}
+    areas = {one: np.array([num_pixels(scene.things[one - first]) for scene in scenes]) for one in ids}
     return DrawnClip(
         images=np.stack([image for image, _ in drawn]),
         panoptic=tuple(truth for _, truth in drawn),

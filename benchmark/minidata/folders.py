@@ -1,4 +1,7 @@
-"""A folder that is made once: by one process at a time, whole or not at all, and stamped with what is in it."""
+"""A folder that is made once: by one process at a time, whole or not at all, and stamped with what is in it.
+
+What is written into it is not known here; two commands that start together make it once.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ of a crowd are never meant, so no expression may fit them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 import numpy as np
@@ -23,8 +23,15 @@ from benchmark.minidata.scene import COLOURS, HELDOUT_PAIRS, THING_KINDS, Scene,
 
 LANGUAGE_STREAM = 78
 """Keeps the random numbers of the sentences apart from those of the scene."""
-NAMES = (("kind",), ("colour", "kind"), ("pattern", "kind"), ("size", "kind"), ("size", "colour", "kind"))
-NAMES += (("colour", "pattern", "kind"), ("size", "colour", "pattern", "kind"))
+NAMES: tuple[tuple[str, ...], ...] = (
+    ("kind",),
+    ("colour", "kind"),
+    ("pattern", "kind"),
+    ("size", "kind"),
+    ("size", "colour", "kind"),
+    ("colour", "pattern", "kind"),
+    ("size", "colour", "pattern", "kind"),
+)
 """Attributes in the order in which they are spoken; the first that fit one thing alone are its name."""
 CLEARLY_LARGER = 1.15
 MOVES = {
@@ -36,6 +43,12 @@ MOVES = {
 }
 HEADINGS = ("right", "down", "left", "up")
 """Quarter turns from 0 radians on."""
+ALSO_SAID_OF_RETURN = (MotionKind.SWAY, MotionKind.ENTER, MotionKind.LEAVE)
+"""What returns goes to and fro, leaves and comes in as well, so nothing else may be told from it in these words."""
+AT_REST = Motion(kind=MotionKind.STILL, heading=0.0, reach=0.0)
+"""How the members of a crowd move."""
+CLEARLY_HEADING, MAYBE_HEADING = np.radians(30), np.radians(60)
+"""Angles to a direction up to which a thing surely moves that way, and might be said to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +63,15 @@ class Referent:
 
 def image_expressions(scene: Scene, seen: frozenset[int]) -> tuple[Expression, ...]:
     """At most one expression of each kind that a still picture allows. seen: segment ids of which pixels are seen."""
-    return _choose(scene, _referents(scene, seen), ())
+    return _choose(scene, _referents(scene, seen), _crowd_members(scene), ())
 
 
 def clip_expressions(clip: Clip, seen: frozenset[int]) -> tuple[Expression, ...]:
     """At most one expression of each kind; places and sizes are those of the first frame."""
-    here = frozenset(one.segment_id for one in _referents(clip.scene, seen) if _starts_inside(clip, one))
-    return _choose(clip.scene, _referents(clip.scene, here), _of_motion(clip, _referents(clip.scene, seen)))
+    referents, crowd = _referents(clip.scene, seen), _crowd_members(clip.scene)
+    here = [one for one in referents if _starts_inside(clip, one)]
+    later = [replace(one, segment_id=0) for one in referents if not _starts_inside(clip, one)]
+    return _choose(clip.scene, here, [*crowd, *later], _of_motion(clip, referents, crowd))
 
 
 def _starts_inside(clip: Clip, one: Referent) -> bool:
@@ -64,10 +79,14 @@ def _starts_inside(clip: Clip, one: Referent) -> bool:
     return clip.motions[one.segment_id - first_thing_id(clip.scene)].kind is not MotionKind.ENTER
 
 
-def _choose(scene: Scene, referents: list[Referent], of_motion: Sequence[Expression]) -> tuple[Expression, ...]:
-    """One expression of each kind, picked by the scene's seed, the sentences all different."""
+def _choose(
+    scene: Scene, referents: list[Referent], crowd: list[Referent], of_motion: Sequence[Expression]
+) -> tuple[Expression, ...]:
+    """One expression of each kind, picked by the scene's seed, the sentences all different.
+
+    crowd: what no expression may fit, members of a crowd and things that are not there yet.
+    """
     rng = np.random.default_rng([scene.seed, LANGUAGE_STREAM])
-    crowd = _crowd_members(scene)
     found = [
         list(_of_attributes(referents, crowd)),
         list(_of_comparison(referents, crowd)),
@@ -210,25 +229,51 @@ def _of_nothing(scene: Scene, rng: Generator) -> Iterator[Expression]:
     yield Expression(sentence=f"the {colour} {kind}", segment_ids=(), kind=ExpressionKind.NO_TARGET)
 
 
-def _of_motion(clip: Clip, referents: list[Referent]) -> list[Expression]:
+def _of_motion(clip: Clip, referents: list[Referent], crowd: list[Referent]) -> list[Expression]:
     """ "the disc that leaves the picture", "the thing that moves left", where that fits one thing alone."""
     first = first_thing_id(clip.scene)
-    moves = {one.segment_id: move_of(clip.motions[one.segment_id - first]) for one in referents}
+    motions = {one.segment_id: clip.motions[one.segment_id - first] for one in referents}
     found = []
     for noun in ("thing", *THING_KINDS):
         group = [one for one in referents if noun in ("thing", one.thing.kind)]
-        for target in group:
-            move = moves[target.segment_id]
-            if len(group) > 1 and sum(moves[one.segment_id] == move for one in group) == 1:
+        crowded = any(noun in ("thing", one.thing.kind) for one in crowd)
+        for target in group if len(group) > 1 else ():
+            move = move_of(motions[target.segment_id])
+            others = [motions[one.segment_id] for one in group if one is not target]
+            others += [AT_REST] if crowded else []
+            if move is not None and not any(may_be_said(move, motion) for motion in others):
                 found.append(_one(f"the {noun} {move}", target, ExpressionKind.MOTION))
     return found
 
 
-def move_of(motion: Motion) -> str:
-    """How a motion is spoken of."""
-    if motion.kind is MotionKind.DRIFT:
-        return f"that moves {HEADINGS[round(motion.heading / (np.pi / 2)) % 4]}"
-    return MOVES[motion.kind]
+def move_of(motion: Motion) -> str | None:
+    """How a motion is spoken of; None for a drift that is neither clearly one way nor another."""
+    if motion.kind is not MotionKind.DRIFT:
+        return MOVES[motion.kind]
+    return next((_moves(way) for way in HEADINGS if _turned_from(way, motion.heading) <= CLEARLY_HEADING), None)
+
+
+def may_be_said(move: str, motion: Motion) -> bool:
+    """Whether a person might say so of a motion, even if that is not how `move_of` puts it."""
+    also = ALSO_SAID_OF_RETURN if motion.kind is MotionKind.RETURN else ()
+    if any(MOVES.get(kind) == move for kind in (motion.kind, *also)):
+        return True
+    ways = {MotionKind.STILL: (), MotionKind.DRIFT: (0.0,), MotionKind.LEAVE: (0.0,), MotionKind.ENTER: (np.pi,)}
+    turns = ways.get(motion.kind, (0.0, np.pi))
+    return any(
+        move == _moves(way) and _turned_from(way, motion.heading + turn) <= MAYBE_HEADING
+        for way in HEADINGS
+        for turn in turns
+    )
+
+
+def _moves(way: str) -> str:
+    return f"that moves {way}"
+
+
+def _turned_from(way: str, heading: float) -> float:
+    """The angle, 0 to pi, between a heading and one of `HEADINGS`."""
+    return abs((heading - HEADINGS.index(way) * np.pi / 2 + np.pi) % (2 * np.pi) - np.pi)
 
 
 def _plural(kind: str) -> str:

@@ -18,7 +18,7 @@ from benchmark.minidata.scene import WORLD_VERSION
 from benchmark.row import Benchmark, WritesScenes
 
 OF_THE_SUITE = ("coco", "ade20k", "cityscapes")
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 """Raise it whenever the same scenes are written differently."""
 
 

@@ -71,30 +71,32 @@ def _sample(rng: Generator, thing: Thing, kind: MotionKind, size: tuple[int, int
     spin = rng.uniform(0.8, 2.4) * rng.choice([-1, 1]) if rng.random() < TURNS else 0.0
     growth = rng.choice([0.7, 1.4]) if rng.random() < GROWS else 1.0
     if kind in (MotionKind.DRIFT, MotionKind.SWAY):
-        heading, reach = _way_inside(rng, thing, size)
+        ends = (1.0,) if kind is MotionKind.DRIFT else (-0.5, 0.5)
+        heading, reach = _way_inside(rng, thing, ends, size)
     else:
-        heading, reach = _way_out(thing, size)
+        heading, reach = _way_out(thing, float(max(growth, 1.0)), size)
         reach *= BEYOND if kind is MotionKind.RETURN else rng.uniform(1.05, 1.3)
     return Motion(kind=kind, heading=heading, reach=reach, spin=float(spin), growth=float(growth))
 
 
-def _way_inside(rng: Generator, thing: Thing, size: tuple[int, int]) -> tuple[float, float]:
-    """A heading and a distance that keep the centre in the picture."""
+def _way_inside(rng: Generator, thing: Thing, ends: tuple[float, ...], size: tuple[int, int]) -> tuple[float, float]:
+    """A heading and a distance that keep the centre in the picture at some multiples of the distance."""
     y, x = thing.centre
     heading, reach = 0.0, 0.0
     for _ in range(24):
         heading, reach = rng.uniform(-math.pi, math.pi), rng.uniform(0.15, 0.5) * min(size)
-        if 0 <= y + reach * math.sin(heading) < size[0] and 0 <= x + reach * math.cos(heading) < size[1]:
+        places = [(y + end * reach * math.sin(heading), x + end * reach * math.cos(heading)) for end in ends]
+        if all(0 <= down < size[0] and 0 <= right < size[1] for down, right in places):
             return heading, reach
     return heading, 0.05 * min(size)
 
 
-def _way_out(thing: Thing, size: tuple[int, int]) -> tuple[float, float]:
-    """The heading to the nearest border, and the distance after which nothing of the thing is seen."""
+def _way_out(thing: Thing, growth: float, size: tuple[int, int]) -> tuple[float, float]:
+    """The heading to the nearest border, and the distance after which nothing of the grown thing is seen."""
     (y, x), (height, width) = thing.centre, size
     ways = [(x, math.pi), (width - x, 0.0), (y, -math.pi / 2), (height - y, math.pi / 2)]
     distance, heading = min(ways)
-    return heading, distance + 0.75 * thing.diameter
+    return heading, distance + 0.75 * growth * thing.diameter
 
 
 def place(thing: Thing, motion: Motion, time: float) -> Thing:

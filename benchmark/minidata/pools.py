@@ -51,7 +51,7 @@ class Drawn(Sequence[T]):
         return (self.draw(index) for index in range(self.num))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pools:
     """`annotated.Scenes` of the mini world. size: (height, width) of every picture."""
 
@@ -62,12 +62,12 @@ class Pools:
 
     def images(self, row: Benchmark) -> Sequence[AnnotatedImage]:
         """The pictures of a row's split."""
-        split, first = _pool(row)
+        split, first = pool_of(row)
         return Drawn(self.num_images[split], partial(self._image, split, first, row.label_set))
 
     def clips(self, row: Benchmark) -> Sequence[AnnotatedClip]:
         """The videos of a row's split."""
-        split, first = _pool(row)
+        split, first = pool_of(row)
         return Drawn(self.num_clips[split], partial(self._clip, split, first, row.label_set))
 
     def _image(self, split: str, first: int, labels: LabelSet, index: int) -> AnnotatedImage:
@@ -106,9 +106,8 @@ def _seen(truths: Sequence[Panoptic]) -> frozenset[int]:
     return frozenset(segment.id for truth in truths for segment in truth.segments)
 
 
-def _pool(row: Benchmark) -> tuple[str, int]:
+def pool_of(row: Benchmark) -> tuple[str, int]:
     """The world's split that a row's split belongs to, and the number of its first scene."""
     if row.is_train:
         return "train", 1
-    is_main = row.short_split.startswith("val")
-    return "val", 1 if is_main else 1 + STEP * (1 + zlib.crc32(row.split.encode()) % NUM_STEPS)
+    return "val", 1 if row.short_split == "val" else 1 + STEP * (1 + zlib.crc32(row.split.encode()) % NUM_STEPS)

@@ -1,4 +1,7 @@
-"""Spatial relations between two things of a scene: strict about what is said, loose about what is ruled out."""
+"""Spatial relations between two things of a scene: strict about what is said, loose about what is ruled out.
+
+Sides are told by centres, depth by nominal circles that cut each other.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import cv2
@@ -112,19 +112,14 @@ def extent(thing: Thing) -> tuple[float, float, float, float]:
     return float(left), float(top), float(right - left), float(bottom - top)
 
 
-def full_area(thing: Thing) -> float:
-    """Square pixels inside the outline, holes left out."""
-    outer, *holes = (abs(_shoelace(outline)) for outline in OUTLINES[thing.kind])
-    return (outer - sum(holes)) * (thing.diameter / 2) ** 2
+def num_pixels(thing: Thing) -> int:
+    """Pixels that the thing has where nothing hides it and no border cuts it, but for one on the brink of a half."""
+    room = 2 * math.ceil(thing.diameter)
+    centre = (room + thing.centre[0] % 1, room + thing.centre[1] % 1)
+    return int((coverage(replace(thing, centre=centre), (2 * room, 2 * room)).alpha >= 0.5).sum())
 
 
 def _turn(thing: Thing) -> NDArray[np.float64]:
     """float64 [2, 2]: from units of the radius to pixels, turned."""
     cos, sin = math.cos(thing.angle), math.sin(thing.angle)
     return np.array([[cos, sin], [-sin, cos]]) * thing.diameter / 2
-
-
-def _shoelace(outline: NDArray[np.float64]) -> float:
-    """Signed area of a closed outline float64 [N, 2]."""
-    x, y = outline.T
-    return float(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2
