@@ -200,12 +200,12 @@ def _find(row: Benchmark, root: Path | None, truth: Path | None, *, is_mini: boo
     problems = list(listing.problems)
     is_official = truth is None and not is_mini and not is_mini_root(root or Path())
     if is_official and row.num_samples and len(listing.entries) != row.num_samples:
-        message = f"{row.name} has {len(listing.entries):,} usable images, expected {row.num_samples:,}"
+        message = f"{row.name} has {len(listing.entries):,} usable {row.unit}, expected {row.num_samples:,}"
         remedy = "Complete the data set, or score a subset with --truth"
         problems.append(Problem(place=str(root), message=message, remedy=remedy))
     if not listing.entries and not problems:
-        message = f"{row.name} has no images"
-        problems.append(Problem(place=str(truth or root), message=message, remedy="Give truth with at least one image"))
+        message = f"{row.name} has no {row.unit}"
+        problems.append(Problem(place=str(truth or root), message=message, remedy=f"Give truth with some {row.unit}"))
     return listing, problems
 
 

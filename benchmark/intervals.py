@@ -1,13 +1,14 @@
 """Confidence intervals of any score, by the percentile bootstrap over samples.
 
 A replicate draws as many samples as there are, with replacement, and scores them with the weights that `Pooled` takes,
-so no prediction is measured twice. Two systems are compared on the same draws. Statistics are put into official order
+so no prediction is measured twice. Samples of one video are drawn together (`Clusters`), and as many videos as there
+are. Two systems are compared on the same draws. Statistics are put into official order
 first: the order in which they arrive changes nothing. Efron and Tibshirani (1993), chapter 13.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 
 from benchmark.contract import Metric, Stats, sample_order
 from benchmark.problems import BenchmarkError
+
+Clusters = Callable[[str], str]
+"""Sample id -> what is drawn as a whole, such as the video of an expression."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,18 +47,25 @@ def interval(
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
+    clusters: Clusters | None = None,
 ) -> Interval:
     """The interval of one score; KeyError for a name that the metric does not have."""
-    return intervals(metric, stats, resamples=resamples, seed=seed, level=level)[score_name]
+    return intervals(metric, stats, resamples=resamples, seed=seed, level=level, clusters=clusters)[score_name]
 
 
 def intervals(
-    metric: Metric, stats: Sequence[Stats], *, resamples: int = 1000, seed: int = 0, level: float = 0.95
+    metric: Metric,
+    stats: Sequence[Stats],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+    clusters: Clusters | None = None,
 ) -> dict[str, Interval]:
-    """Score name -> interval, all from the same replicates."""
+    """Score name -> interval, all from the same replicates. clusters: None draws each sample on its own."""
     ordered = _ordered(stats)
     values = metric.pool(ordered)(None).values
-    replicates = resample(metric, ordered, resamples=resamples, seed=seed)
+    replicates = resample(metric, ordered, resamples=resamples, seed=seed, clusters=clusters)
     return {name: summary(value, replicates[name], level) for name, value in values.items()}
 
 
@@ -67,6 +78,7 @@ def paired_interval(
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
+    clusters: Clusters | None = None,
 ) -> Interval:
     """The interval of score a minus score b over the same samples; BenchmarkError unless the sample ids are equal."""
     first, second = _ordered(stats_a), _ordered(stats_b)
@@ -78,17 +90,27 @@ def paired_interval(
             f"{len(apart)} differ (first: {apart[0]}). Score both runs on the same samples."
         )
     values = [metric.pool(side)(None).values[score_name] for side in (first, second)]
-    replicates = [resample(metric, side, resamples=resamples, seed=seed)[score_name] for side in (first, second)]
+    replicates = [
+        resample(metric, side, resamples=resamples, seed=seed, clusters=clusters)[score_name]
+        for side in (first, second)
+    ]
     return summary(values[0] - values[1], replicates[0] - replicates[1], level)
 
 
 def resample(
-    metric: Metric, stats: Sequence[Stats], *, resamples: int = 1000, seed: int = 0
+    metric: Metric,
+    stats: Sequence[Stats],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    clusters: Clusters | None = None,
 ) -> Mapping[str, NDArray[np.float64]]:
     """Score name -> float64 [resamples], the score of each replicate. Equal seeds draw equal samples for equal ids."""
     ordered = _ordered(stats)
     score = metric.pool(ordered)
-    draws = [score(weights).values for weights in draw(len(ordered), resamples=resamples, seed=seed)]
+    cluster = _cluster_of(ordered, clusters)
+    num = int(cluster.max(initial=-1)) + 1
+    draws = [score(weights[cluster]).values for weights in draw(num, resamples=resamples, seed=seed)]
     return {name: np.array([values[name] for values in draws]) for name in score(None).values}
 
 
@@ -105,6 +127,14 @@ def summary(value: float, replicates: NDArray[np.float64], level: float = 0.95) 
     known = replicates[~np.isnan(replicates)]
     low, high = np.quantile(known, ((1 - level) / 2, (1 + level) / 2)) if known.size else (np.nan, np.nan)
     return Interval(value=float(value), low=float(low), high=float(high), num_resamples=int(known.size))
+
+
+def _cluster_of(ordered: Sequence[Stats], clusters: Clusters | None) -> NDArray[np.int64]:
+    """int64 [N], the number of each sample's cluster, in order of first occurrence."""
+    if clusters is None:
+        return np.arange(len(ordered))
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(clusters(one.sample_id), len(numbers)) for one in ordered], np.int64)
 
 
 def _ordered(stats: Sequence[Stats]) -> list[Stats]:

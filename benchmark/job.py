@@ -110,7 +110,7 @@ def run_job(
     seconds = _fill(chosen, predictor, metric, directory, report)
     stats = list(store.open_stats(directory, chosen.ids))
     scores = _with_coverage(metric.pool(stats)(None), samples.ids, stats)
-    found = {} if scores.missing else _intervals(metric, stats, resamples)
+    found = {} if scores.missing else _intervals(metric, stats, row, resamples)
     seconds["total"] = time.perf_counter() - started
     facts = _facts(job, row, device)
     content = record.build(scores, main_score=row.main_score, intervals=found, seconds=seconds, facts=facts)
@@ -199,10 +199,12 @@ def _with_coverage(scores: Scores, expected: Sequence[str], stats: Sequence[Stat
     return replace(scores, num_expected=len(expected), num_scored=len(scored), missing=missing)
 
 
-def _intervals(metric: Metric, stats: Sequence[Stats], wanted: int | None) -> dict[str, tuple[float, float]]:
+def _intervals(
+    metric: Metric, stats: Sequence[Stats], row: Benchmark, wanted: int | None
+) -> dict[str, tuple[float, float]]:
     """95 % intervals of every score that is defined."""
     usual = scoring.RESAMPLES if len(stats) <= scoring.LARGE else scoring.RESAMPLES_OF_LARGE_SETS
-    found = intervals.intervals(metric, stats, resamples=wanted or usual)
+    found = intervals.intervals(metric, stats, resamples=wanted or usual, clusters=row.cluster)
     return {name: (one.low, one.high) for name, one in found.items() if not math.isnan(one.value)}
 
 

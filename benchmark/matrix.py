@@ -82,7 +82,7 @@ def _compare(cell: Cell, rightly: Cell, resamples: int) -> dict[str, Any]:
         return found
     metric = catalog.build_metric(cell.row, content["protocol"])
     otherwise, right = (list(store.open_stats(one.directory)) for one in (cell, rightly))
-    paired = intervals.paired_interval(metric, otherwise, right, name, resamples=resamples)
+    paired = intervals.paired_interval(metric, otherwise, right, name, resamples=resamples, clusters=cell.row.cluster)
     if not math.isnan(paired.value):
         found |= {"difference": paired.value, "interval": [record.number(paired.low), record.number(paired.high)]}
     return found

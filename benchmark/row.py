@@ -6,9 +6,10 @@ them. Everything that differs between data sets on disk is behind `Layout`, ever
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 from benchmark import labels as label_sets
@@ -17,6 +18,11 @@ from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Tas
 from benchmark.formats.listing import Listing
 from benchmark.labels import LabelSet
 from benchmark.problems import DataError, Problem
+
+
+_VIDEO_TASKS = (Task.SOT, Task.VOS, Task.MOT, Task.MOTS, Task.VIS)
+UNITS: Mapping[Task, str] = MappingProxyType({**dict.fromkeys(_VIDEO_TASKS, "videos"), Task.RVOS: "video-text pairs"})
+"""Task -> what its samples are; "images" for all others."""
 
 
 class DataNotFound(DataError):  # noqa: N818 (it names the finding, as its parent's family does)
@@ -79,6 +85,7 @@ class Benchmark:
     split: the layout's own word ("val2017", "val").   num_samples: size of the official split, enforced on official
     data; 0 where nobody states it.   truth: "public", "private" or "later".   version: rises whenever a change moves a
     number.   notes: deviations from the official tool, and what to know.   layout: how its data set lies on disk.
+    cluster: sample id -> what intervals draw as a whole, the video of an expression; None: every sample on its own.
     """
 
     name: str
@@ -96,11 +103,17 @@ class Benchmark:
     version: int = 1
     notes: str = ""
     is_train: bool = False
+    cluster: Callable[[str], str] | None = None
 
     @property
     def label_set(self) -> LabelSet:
         """The classes it is about."""
         return label_sets.load(self.labels)
+
+    @property
+    def unit(self) -> str:
+        """What its samples are, for messages: "images", "videos", "video-text pairs"."""
+        return UNITS.get(self.task, "images")
 
     @property
     def short_split(self) -> str:

@@ -39,12 +39,13 @@ def _difference(a: Record, b: Record) -> Cell:
         return "protocols differ"
     if not (a.is_complete and b.is_complete):
         return None
-    metric = catalog.build_metric(catalog.get(a.benchmark), a.protocol or None)
+    row = catalog.get(a.benchmark)
+    metric = catalog.build_metric(row, a.protocol or None)
     sides = {record.folder: list(store.open_stats(record.folder)) for record in (b, a)}
     for folder, side in sides.items():
         if not side:
             raise UsageError(f"{folder} holds no statistics. Compare whole run directories, not single record files.")
-    found = intervals.paired_interval(metric, sides[b.folder], sides[a.folder], a.main_score)
+    found = intervals.paired_interval(metric, sides[b.folder], sides[a.folder], a.main_score, clusters=row.cluster)
     return Score(
         value=found.value, low=found.low, high=found.high, is_difference=True, mark="*" if found.excludes_zero else ""
     )

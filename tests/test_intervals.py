@@ -96,6 +96,18 @@ def test_interval_of_equal_samples_has_no_width_and_of_an_undefined_score_is_und
     assert undefined.num_resamples == 0
 
 
+def test_samples_of_one_video_are_drawn_together() -> None:
+    """Two copies of each of three samples, clustered, say no more than the three: the interval is as wide."""
+    metric, stats = measured("semantic_present", "typical")
+    once = [Stats(sample_id=f"anno_0/{one.sample_id}", arrays=one.arrays) for one in stats[:3]]
+    twice = [*once, *(Stats(sample_id=f"anno_1/{one.sample_id}", arrays=one.arrays) for one in stats[:3])]
+    alone = intervals.resample(metric, once, resamples=30)["mIoU"]
+    together = intervals.resample(metric, twice, resamples=30, clusters=lambda one: one.split("/")[1])["mIoU"]
+    apart = intervals.resample(metric, twice, resamples=30)["mIoU"]
+    assert together == pytest.approx(alone, abs=1e-12)
+    assert apart.std() < alone.std()
+
+
 def test_coverage_of_a_mean_is_near_the_level() -> None:
     """Of 200 data sets of 40 coin-like samples with true accuracy 0.7, about 95 % of the intervals hold 0.7."""
     dice = np.random.default_rng(0)

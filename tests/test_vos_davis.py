@@ -192,8 +192,9 @@ def test_private_splits_open_with_their_first_masks_and_do_not_score(tmp_path: P
     assert [len(sample.frames) for sample in samples] == [6, 6]
     assert samples[0].prompt.objects is not None and len(samples[0].prompt.objects[0])
     predictions = catalog.read_predictions(row, root / "found", samples)
-    with pytest.raises(DataError, match="the truth of this frame is not public"):
+    with pytest.raises(DataError, match="masks are missing, or not public") as caught:
         catalog.build_metric(row).measure(samples[0], predictions["clip0"])
+    assert len(caught.value.problems) == 1
 
 
 @pytest.mark.parametrize("name", ["davis17_vos_val", "davis17_unsupervised_vos_val"])

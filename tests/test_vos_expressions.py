@@ -85,6 +85,18 @@ def test_an_expression_about_nobody_scores_where_nothing_is_found(mevis: Path, t
         assert metric.pool([counts])(None).values["J"] == expected_score
 
 
+def test_explicit_truth_without_masks_is_told_once(mevis: Path) -> None:
+    (mevis / "MeViS/valid_u/mask_dict.json").unlink()
+    with pytest.raises(DataError, match=r"mask_dict\.json: the file is missing") as caught:
+        catalog.open_samples(catalog.get("mevis_rvos_val"), None, truth=mevis / "MeViS/valid_u")
+    assert len(caught.value.problems) == 1
+
+
+def test_a_short_split_is_told_in_units_of_its_task(mevis: Path) -> None:
+    with pytest.raises(DataError, match=r"8 usable video-text pairs, expected 793"):
+        catalog.open_samples(catalog.get("mevis_rvos_val_u"), mevis)
+
+
 def test_private_mevis_opens_and_does_not_score(mevis: Path) -> None:
     (mevis / "MeViS/valid_u").rename(mevis / "MeViS/valid")
     (mevis / "MeViS/valid/mask_dict.json").unlink()
@@ -95,7 +107,7 @@ def test_private_mevis_opens_and_does_not_score(mevis: Path) -> None:
     samples = catalog.open_samples(row, mevis)
     assert samples[0].size == (30, 40)
     predictions = catalog.read_predictions(row, mevis / "found", samples)
-    with pytest.raises(DataError, match="the truth of this frame is not public"):
+    with pytest.raises(DataError, match="masks are missing, or not public"):
         catalog.build_metric(row).measure(samples[0], predictions[samples.ids[0]])
 
 

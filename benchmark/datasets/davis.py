@@ -6,14 +6,16 @@ ImageSets/{2016,2017,2019}/<split>.txt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from benchmark.annotated import AnnotatedClip, Scenes
 from benchmark.contract import Sample, Task
 from benchmark.datasets import videos
 from benchmark.datasets.videos import Clip, FolderResults, Wanted
-from benchmark.formats import indexed_masks
+from benchmark.formats import clip_files, indexed_masks
+from benchmark.formats.image_files import write_whole
 from benchmark.formats.indexed_masks import Reading
 from benchmark.formats.listing import Listing
 from benchmark.problems import Problem
@@ -68,6 +70,16 @@ class DavisLayout(FolderResults):
         """Proposals are scored in all frames, given objects in all but the first and the last."""
         return range(len(sample.frames)) if _is_unsupervised(row) else videos.inner(len(sample.frames))
 
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """The objects of first frames; those of 2016 are the union of those of 2017, in the same files."""
+        home = root / self.roots[0]
+        for row in rows:
+            names = {f"{row.split}-{clip.number:04d}": clip for clip in scenes.clips(row)}
+            kept = {name: clip for name, clip in names.items() if clip_files.first_objects(clip)}
+            for name, clip in kept.items():
+                write_clip(home, row, name, clip, list(clip_files.first_objects(clip)))
+            write_whole(home / self.landmark(row), "".join(f"{name}\n" for name in kept).encode())
+
 
 def _listing(row: Benchmark, names: Iterable[str], folders: tuple[Path, Path], wanted: Wanted) -> Listing:
     """folders: of the masks, of the pictures."""
@@ -81,6 +93,19 @@ def _listing(row: Benchmark, names: Iterable[str], folders: tuple[Path, Path], w
         return Clip(name=name, frames=frames, labels=masks, given={} if _is_unsupervised(row) else {0: None}), problems
 
     return videos.listing(names, build, Reading(is_single=_is_single(row), has_void=not _is_single(row)))
+
+
+def write_clip(home: Path, row: Benchmark, name: str, clip: AnnotatedClip, segment_ids: Sequence[int]) -> None:
+    """Write pictures and masks of a video, in which the segments become objects 1, 2, ...
+
+    Crowds are void for proposals, and for given objects where no release of 2016 shares the files.
+    """
+    has_void = _is_unsupervised(row) or row.split not in ("train", "val")
+    frames = clip_files.frame_names(len(clip.panoptic))
+    numbers = {one: number for number, one in enumerate(segment_ids, start=1)}
+    maps = clip_files.object_maps(clip, numbers, has_void=has_void)
+    clip_files.write_masks(home / _labels(row) / name, frames, maps)
+    clip_files.write_pictures(home / "JPEGImages" / RESOLUTION / name, frames, clip)
 
 
 def _is_unsupervised(row: Benchmark) -> bool:

@@ -7,23 +7,30 @@ Truth of `train` and `valid_u` is public. Results are read in grey, as the offic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
+import numpy as np
+
+from benchmark.annotated import AnnotatedClip, ExpressionKind, Scenes
 from benchmark.contract import Frames, Prediction, Sample, Task, Truth
 from benchmark.datasets import videos
-from benchmark.datasets.videos import HIDDEN, FolderResults
-from benchmark.formats import expressions
+from benchmark.datasets.videos import FolderResults
+from benchmark.formats import clip_files, expressions
 from benchmark.formats.expressions import Expression
+from benchmark.formats.image_files import write_whole
 from benchmark.formats.indexed_masks import Reading, lazily
 from benchmark.formats.listing import Entry, Listing
 from benchmark.problems import Problem
 from benchmark.row import Benchmark, DataNotFound
 
 META, MASKS = "meta_expressions.json", "mask_dict.json"
+KINDS = (ExpressionKind.MOTION, ExpressionKind.GROUP)
 FOLDERS: Mapping[str, str] = MappingProxyType({"train": "train", "val_u": "valid_u", "val": "valid", "test": "test"})
 
 
@@ -55,7 +62,8 @@ class MevisLayout(ExpressionResults):
 
     def open(self, row: Benchmark, folder: Path) -> Listing | None:
         """The expressions of the split."""
-        return _listing(row, folder / FOLDERS[row.split]) if (folder / self.landmark(row)).is_file() else None
+        home = folder / FOLDERS[row.split]
+        return _listing(home, may_hide=row.truth != "public") if (home / META).is_file() else None
 
     def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
         """The folder of a split, or the one above it."""
@@ -63,20 +71,68 @@ class MevisLayout(ExpressionResults):
         if home is None:
             remedy = f"Give the folder that holds {META} and {MASKS}"
             raise DataNotFound([Problem(place=str(truth), message=f"holds no {META}", remedy=remedy)])
-        return _listing(row, home)
+        return _listing(home, may_hide=False)
+
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """Expressions of motion and of groups; a group has the masks of all its objects."""
+        for row in rows:
+            home = root / self.roots[0] / FOLDERS[row.split]
+            found: list[Expression] = []
+            masks: dict[str, Any] = {}
+            for clip in scenes.clips(row):
+                spoken = expressions_of(clip, f"{clip.number:012x}", KINDS, first_anno=len(masks))
+                found += spoken
+                if spoken:
+                    masks |= rows_of(clip, first_anno=len(masks))
+                    clip_files.write_pictures(home / "JPEGImages" / spoken[0].video, spoken[0].frames, clip)
+            expressions.write_expressions(home / META, found)
+            write_whole(home / MASKS, json.dumps(masks).encode())
 
 
-def _listing(row: Benchmark, home: Path) -> Listing:
+def video_of(sample_id: str) -> str:
+    """The video of an expression."""
+    return sample_id.rsplit("/", 1)[0]
+
+
+def expressions_of(
+    clip: AnnotatedClip, video: str, kinds: Collection[ExpressionKind], *, first_anno: int
+) -> list[Expression]:
+    """The expressions of some kinds with anno ids; the n-th thing of the clip has the id first_anno + n."""
+    place = {one: number for number, one in enumerate(clip_files.appearances(clip))}
+    chosen = [one for one in clip.expressions if one.kind in kinds]
+    return [
+        Expression(
+            video=video,
+            expression_id=str(number),
+            text=one.sentence,
+            object_ids=tuple(place[segment] for segment in one.segment_ids),
+            anno_ids=tuple(str(first_anno + place[segment]) for segment in one.segment_ids),
+            frames=tuple(clip_files.frame_names(len(clip.panoptic))),
+        )
+        for number, one in enumerate(chosen)
+    ]
+
+
+def rows_of(clip: AnnotatedClip, *, first_anno: int) -> dict[str, list[dict[str, Any] | None]]:
+    """The lines of mask_dict.json of all things of a clip."""
+    return {
+        str(first_anno + number): expressions.mask_row(np.asarray(frame.segment_id == one) for frame in clip.panoptic)
+        for number, one in enumerate(clip_files.appearances(clip))
+    }
+
+
+def _listing(home: Path, *, may_hide: bool) -> Listing:
+    """may_hide: masks may be missing, as where only a server has them."""
     found, problems = expressions.read_expressions(home / META)
     path = home / MASKS
-    is_hidden = row.truth != "public" and not path.is_file()
+    is_hidden = may_hide and not path.is_file()
     rows, lost = ({}, []) if is_hidden else expressions.read_masks(path, found)
     sizes = expressions.size_of(rows, found)
 
     def truth(index: int) -> Frames:
         one = found[index]
         if is_hidden:
-            return lazily([None] * len(one.frames), Reading(), one.sample_id, HIDDEN)
+            return lazily([None] * len(one.frames), Reading(), videos.hidden(str(path)))
         return expressions.united(path, rows, one, sizes.get(one.video, (0, 0)))
 
     return listing_of(found, truth, home / "JPEGImages", sizes, [*problems, *lost])
@@ -115,6 +171,7 @@ _row = partial(
     labels="object",
     layout=LAYOUT,
     metric="j_and_f_expressions",
+    cluster=video_of,
     main_score="J&F",
     protocols=("expressions",),
     notes="Version 1. All frames count, and the mean is over expressions. The official script scores 0 for the "

@@ -9,15 +9,18 @@ anno_0 to anno_3. All objects of a video are in one indexed PNG, where 0 is noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from benchmark.annotated import AnnotatedClip, Expression, ExpressionKind, Scenes
 from benchmark.contract import Prompt, Sample, Task, Truth
 from benchmark.datasets import davis
 from benchmark.datasets.videos import FolderResults
-from benchmark.formats.davis_expressions import FILES, read_texts
+from benchmark.formats import clip_files
+from benchmark.formats.davis_expressions import FILES, read_texts, write_texts
+from benchmark.formats.image_files import write_whole
 from benchmark.formats.listing import Entry, Listing
 from benchmark.problems import DataError, Problem
 from benchmark.row import Benchmark
@@ -56,6 +59,43 @@ class RefDavisLayout(FolderResults):
     def needed(self, row: Benchmark, sample: Sample) -> range:
         """All frames count."""
         return range(len(sample.frames))
+
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """The things of first frames that are spoken of; the annotators choose different expressions where they can."""
+        home = root / self.roots[0]
+        texts: list[dict[str, dict[int, str]]] = [{} for _ in FILES]
+        for row in rows:
+            spoken = {f"{row.split}-{clip.number:04d}": (clip, _spoken(clip)) for clip in scenes.clips(row)}
+            kept = {name: pair for name, pair in spoken.items() if pair[1]}
+            for name, (clip, by_object) in kept.items():
+                davis.write_clip(home / "DAVIS", _videos(row), name, clip, list(by_object))
+                for number, of_list in enumerate(texts):
+                    of_list[name] = {n: _chosen(one, number) for n, one in enumerate(by_object.values(), start=1)}
+            names = "".join(f"{name}\n" for name in kept)
+            write_whole(home / "DAVIS" / davis.LAYOUT.landmark(_videos(row)), names.encode())
+        for (name, encoding), of_list in zip(FILES.items(), texts, strict=True):
+            write_texts(home / TEXTS / name, encoding, of_list)
+
+
+def video_of(sample_id: str) -> str:
+    """The video of a sample, whichever the list."""
+    return sample_id.split("/", 1)[1]
+
+
+def _spoken(clip: AnnotatedClip) -> dict[int, list[Expression]]:
+    """Segment id of each thing of the first frame that is spoken of -> the expressions about it alone."""
+    found: dict[int, list[Expression]] = {one: [] for one in clip_files.first_objects(clip)}
+    for one in clip.expressions:
+        if len(one.segment_ids) == 1 and one.segment_ids[0] in found:
+            found[one.segment_ids[0]].append(one)
+    return {one: about for one, about in found.items() if about}
+
+
+def _chosen(about: Sequence[Expression], number: int) -> str:
+    """What list `number` says of an object; expressions of a whole video speak of motion where they can."""
+    is_first_frame = number % 2 == 0
+    fitting = [one for one in about if (one.kind is ExpressionKind.MOTION) != is_first_frame] or about
+    return fitting[number // 2 % len(fitting)].sentence
 
 
 Texts = Mapping[str, Mapping[int, str]]
@@ -122,6 +162,7 @@ _row = partial(
     labels="object",
     layout=LAYOUT,
     metric="j_and_f_matched",
+    cluster=video_of,
     main_score="J&F",
     protocols=("davis",),
     notes="The official code runs DAVIS' unsupervised task on each of the four lists and averages: all frames count, "

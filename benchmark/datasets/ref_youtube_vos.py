@@ -8,19 +8,24 @@ The expressions of `valid` contain those of `test`, which are left out. The vali
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from benchmark.annotated import AnnotatedClip, ExpressionKind, Scenes
 from benchmark.contract import Frames, Task
-from benchmark.datasets.mevis import META, ExpressionResults, listing_of
-from benchmark.datasets.videos import FOLDERS, HIDDEN
-from benchmark.formats import expressions
+from benchmark.datasets.mevis import META, ExpressionResults, listing_of, video_of
+from benchmark.datasets.videos import FOLDERS, hidden
+from benchmark.formats import clip_files, expressions
 from benchmark.formats.expressions import Expression
 from benchmark.formats.image_files import header_size
 from benchmark.formats.indexed_masks import Reading, lazily
 from benchmark.formats.listing import Listing
 from benchmark.problems import DataError, Problem
 from benchmark.row import Benchmark, DataNotFound
+
+KINDS = (ExpressionKind.ATTRIBUTE, ExpressionKind.COMPARISON, ExpressionKind.RELATION, ExpressionKind.MOTION)
 
 
 class RefYouTubeVosLayout(ExpressionResults):
@@ -45,6 +50,17 @@ class RefYouTubeVosLayout(ExpressionResults):
         remedy = f"Give the folder that holds {self.landmark(row)}, or a split with {META} and Annotations"
         raise DataNotFound([Problem(place=str(truth), message=f"holds no {META}", remedy=remedy)])
 
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """Expressions of one object; the list of validation names the videos of the test list, too, as officially."""
+        home = root / self.roots[0]
+        for row in rows:
+            found = _write_split(home, row, scenes)
+            if row.split == "val":
+                apart = _write_split(home, replace(row, split="test"), scenes)
+                expressions.write_expressions(home / f"meta_expressions/test/{META}", apart)
+                found = sorted([*found, *apart], key=lambda one: one.sample_id)
+            expressions.write_expressions(home / self.landmark(row), found)
+
 
 def _listing(row: Benchmark, folder: Path, meta: Path) -> Listing:
     found, problems = expressions.read_expressions(meta)
@@ -63,9 +79,40 @@ def _listing(row: Benchmark, folder: Path, meta: Path) -> Listing:
         one = found[index]
         files = [home / "Annotations" / one.video / f"{name}.png" for name in one.frames]
         there = [path if path.is_file() else None for path in files]
-        return expressions.chosen(lazily(there, Reading(), one.sample_id, HIDDEN), one.object_ids)
+        return expressions.chosen(lazily(there, Reading(), hidden(one.video)), one.object_ids)
 
     return listing_of(found, truth, home / "JPEGImages", sizes, problems)
+
+
+def _write_split(home: Path, row: Benchmark, scenes: Scenes) -> list[Expression]:
+    """Write the pictures and masks of a split, every fifth frame; its expressions."""
+    folder, found = home / FOLDERS[row.split], list[Expression]()
+    for clip in scenes.clips(row):
+        spoken = _expressions_of(clip)
+        if spoken:
+            first = spoken[0]
+            numbers = {one: number for number, one in enumerate(clip_files.appearances(clip), start=1)}
+            maps = clip_files.object_maps(clip, numbers)
+            clip_files.write_masks(folder / "Annotations" / first.video, first.frames, maps)
+            clip_files.write_pictures(folder / "JPEGImages" / first.video, first.frames, clip)
+        found += spoken
+    return found
+
+
+def _expressions_of(clip: AnnotatedClip) -> list[Expression]:
+    numbers = {one: number for number, one in enumerate(clip_files.appearances(clip), start=1)}
+    chosen = [one for one in clip.expressions if one.kind in KINDS]
+    return [
+        Expression(
+            video=f"{clip.number:010x}",
+            expression_id=str(number),
+            text=one.sentence,
+            object_ids=(numbers[one.segment_ids[0]],),
+            anno_ids=(),
+            frames=tuple(clip_files.frame_names(len(clip.panoptic), step=5)),
+        )
+        for number, one in enumerate(chosen)
+    ]
 
 
 def _look(folder: Path, one: Expression, sizes: dict[str, tuple[int, int]]) -> list[Problem]:
@@ -98,6 +145,7 @@ _row = partial(
     labels="object",
     layout=LAYOUT,
     metric="j_and_f_expressions",
+    cluster=video_of,
     main_score="J&F",
     protocols=("expressions",),
     notes="202 validation videos. The server is closed and its code is not public: as reported, all frames of an "

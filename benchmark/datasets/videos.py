@@ -34,7 +34,6 @@ from benchmark.formats.listing import Entry, Listing
 from benchmark.problems import DataError, Problem
 from benchmark.row import Benchmark, DataNotFound
 
-HIDDEN = "the truth of this frame is not public"
 FOLDERS: Mapping[str, str] = MappingProxyType({"train": "train", "val": "valid", "test": "test"})
 """Split -> its folder in MOSE, YouTube-VOS and LVOS."""
 
@@ -75,6 +74,12 @@ class Outside(Sequence[Instances]):
         return (self[index] for index in range(self.num_frames))
 
 
+def hidden(place: str) -> Problem:
+    """What is said of a video of which some masks are not there, once for all of them."""
+    message, remedy = "masks are missing, or not public", "Give the whole truth with --truth"
+    return Problem(place=place, message=message, remedy=remedy)
+
+
 def listing(
     names: Iterable[str],
     build: Callable[[str], tuple[Clip | None, list[Problem]]],
@@ -100,7 +105,7 @@ def listing(
             entries.append(entry)
 
     def frames(clip: Clip) -> Frames:
-        return lazily(clip.labels, reading, clip.name, HIDDEN)
+        return lazily(clip.labels, reading, hidden(clip.name))
 
     def truth(index: int) -> Truth:
         clip = clips[index]

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from benchmark.formats.image_files import write_whole
 from benchmark.problems import DataError, Problem
 
 FILES: Mapping[str, str] = MappingProxyType(
@@ -27,6 +28,12 @@ MISSPELT: Mapping[str, str] = MappingProxyType(
     {"clasic-car": "classic-car", "dog-scale": "dogs-scale", "motor-bike": "motorbike"}
 )
 _LINE = re.compile(r"(\S+)\s+(\d{1,3})\s+(.*)")
+
+
+def write_texts(path: Path, encoding: str, texts: Mapping[str, Mapping[int, str]]) -> None:
+    """Write the expressions of some videos. texts: video -> object id -> expression."""
+    lines = [f'{video} {one} "{text}"\n' for video, by_id in texts.items() for one, text in by_id.items()]
+    write_whole(path, "".join(lines).encode(encoding))
 
 
 def read_texts(path: Path, encoding: str) -> dict[str, dict[int, str]]:

@@ -8,16 +8,18 @@ Results are binary PNGs, <video>/<expression id>/<frame>.png; whatever is not bl
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark import masks
 from benchmark.contract import Frames, Instances, Panoptic, Prediction, Rle, Sample, make_instances
-from benchmark.formats.image_files import write_png
+from benchmark.formats.image_files import write_png, write_whole
 from benchmark.formats.indexed_masks import id_map
 from benchmark.formats.json_files import read_json
 from benchmark.problems import DataError, Problem
@@ -174,6 +176,25 @@ def chosen(frames: Frames, object_ids: Sequence[int]) -> Frames:
         return make_instances(class_index=[0] * len(rles), masks=rles)
 
     return Frames(len(frames), build)
+
+
+def write_expressions(path: Path, expressions: Iterable[Expression]) -> None:
+    """Write meta_expressions.json. Objects are listed where an expression has anno ids, else it names one of them."""
+    videos: dict[str, Any] = {}
+    for one in expressions:
+        value: dict[str, Any] = {"exp": one.text}
+        if one.anno_ids:
+            value |= {"obj_id": list(one.object_ids), "anno_id": [int(key) for key in one.anno_ids]}
+        elif one.object_ids:
+            value["obj_id"] = str(one.object_ids[0])
+        video = videos.setdefault(one.video, {"expressions": {}, "frames": list(one.frames)})
+        video["expressions"][one.expression_id] = value
+    write_whole(path, json.dumps({"videos": videos}).encode())
+
+
+def mask_row(masks_of_frames: Iterable[NDArray[np.bool_]]) -> list[dict[str, Any] | None]:
+    """A value of mask_dict.json: the object's mask in each frame, bool [H, W], None where it is not seen."""
+    return [masks.to_json(masks.encode(mask)) if mask.any() else None for mask in masks_of_frames]
 
 
 def write_results(folder: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:

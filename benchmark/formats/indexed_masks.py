@@ -130,13 +130,16 @@ class GivenObjects(Mapping[int, Instances]):
         return len(self.ids)
 
 
-def lazily(files: Sequence[Path | None], reading: Reading, place: str, absent: str) -> Frames:
-    """Frames of a video. files: None for a frame without one, whose access raises DataError with the text `absent`."""
+def lazily(files: Sequence[Path | None], reading: Reading, absent: Problem) -> Frames:
+    """Frames of a video. files: None for a frame without one, whose access raises DataError.
+
+    absent: the problem of a video that lacks files, one for all its frames, so that it is told once.
+    """
 
     def build(index: int) -> Panoptic:
         path = files[index]
         if path is None:
-            raise DataError([Problem(place=f"{place}: frame {index}", message=absent, remedy="Give this frame's PNG")])
+            raise DataError([absent])
         return reading.decode(path)
 
     return Frames(len(files), build)

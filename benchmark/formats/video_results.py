@@ -18,7 +18,7 @@ from benchmark.problems import DataError, Problem, raise_if_any
 
 INNER = (".", "Annotations", "Annotations/480p", "480p")
 """Folders of a result in which the videos may lie."""
-ABSENT = "the result has no PNG of this frame"
+WHOLE = "Write a PNG for every frame"
 
 
 def read_results(
@@ -38,7 +38,8 @@ def read_results(
             there = [path if path.is_file() else None for path in files]
             wanted = sorted(needed(sample))
             problems += problems_of(place, [files[index] for index in wanted], sample.size)
-            found[sample.sample_id] = lazily(there, reading, str(place), ABSENT)
+            absent = Problem(place=str(place), message="lacks PNGs of some frames", remedy=WHOLE)
+            found[sample.sample_id] = lazily(there, reading, absent)
     raise_if_any(problems)
     return PredictionSet(tuple(found), lambda sample_id: Prediction(frames=found[sample_id]))
 
@@ -60,7 +61,7 @@ def problems_of(place: Path, files: Sequence[Path], size: tuple[int, int]) -> li
     problems = []
     if missing:
         message = f"{len(missing):,} of {len(files):,} needed frames are missing (first: {missing[0].name})"
-        problems.append(Problem(place=str(place), message=message, remedy="Write a PNG for every frame"))
+        problems.append(Problem(place=str(place), message=message, remedy=WHOLE))
     sizes: dict[Path, tuple[int, int]] = {}
     for path in files:
         if path.is_file():
