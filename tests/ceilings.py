@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import object_limits
+
 from benchmark.contract import Sample
 
 
@@ -27,4 +29,11 @@ def constant(value: float) -> Callable[[Sequence[Sample]], float]:
 
 USUAL = Limits(ceiling=constant(1.0), floor=constant(0.0), why="everything is right, or nothing is")
 
-LIMITS: dict[str, Limits] = {}
+def _silent(floor: Callable[[Sequence[Sample]], float]) -> Limits:
+    why = "Two empty masks agree: silence is right in the frames without the object."
+    return Limits(ceiling=constant(1.0), floor=floor, why=why)
+
+
+LIMITS: dict[str, Limits] = {
+    **{name: _silent(floor) for name, floor in object_limits.floors().items()},
+}

@@ -9,13 +9,18 @@ that training has not seen is listed by the evaluation's authors (lvos_unseen.cs
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
+from benchmark.annotated import AnnotatedClip, Scenes
 from benchmark.contract import Sample, Task
 from benchmark.datasets import videos
 from benchmark.datasets.videos import Clip, FolderResults, Wanted
+from benchmark.formats import clip_files
+from benchmark.formats.image_files import write_whole
 from benchmark.formats.indexed_masks import Reading
 from benchmark.formats.listing import Listing
 from benchmark.formats.video_meta import RangedObject, read_ranged
@@ -24,6 +29,8 @@ from benchmark.row import Benchmark, DataNotFound
 
 SEEN, UNSEEN = 0, 1
 STEP, DIGITS = 5, 8
+FEWEST_FRAMES = 3
+"""Frames from the first to the last of an object; with fewer, none would count."""
 ROOTS: Mapping[str, tuple[str, ...]] = {
     "lvos_v1": ("LVOS/v1", "LVOS_v1", "LVOS_V1", "lvos_v1", "LVOS", "."),
     "lvos_v2": ("LVOS/v2", "LVOS_v2", "LVOS_V2", "lvos_v2", "LVOS", "."),
@@ -62,6 +69,20 @@ class LvosLayout(FolderResults):
         """Frames in which an object counts."""
         return videos.counting(sample, has_ends=True)
 
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """Every thing from where it is first seen to where it is last seen; every other video shows unseen classes."""
+        for row in rows:
+            home = root / self.roots[0] / videos.FOLDERS[row.split]
+            meta: dict[str, Any] = {}
+            names = sorted(unseen_videos())
+            for clip in scenes.clips(row):
+                is_unseen = not row.is_train and clip.number % 2 == 0
+                name = names[clip.number // 2 % len(names)] if is_unseen else f"{clip.number:08x}"
+                ranges = _write_clip(home, name, clip)
+                if ranges:
+                    meta[name] = {"objects": {one: {"frame_range": value} for one, value in ranges.items()}}
+            write_whole(root / self.roots[0] / self.landmark(row), json.dumps({"videos": meta}).encode())
+
 
 def counting_frames(one: RangedObject) -> list[str]:
     """Names of the frames in which an object counts: its range without the first and the last that it should have."""
@@ -99,6 +120,27 @@ def _listing(row: Benchmark, home: Path, meta: Path, wanted: Wanted) -> Listing:
     return videos.listing(sorted(ranged), build, Reading(), problems)
 
 
+def _write_clip(home: Path, name: str, clip: AnnotatedClip) -> dict[str, dict[str, Any]]:
+    """Write every fifth frame from 00000001 on; the ranges of the objects in the meta file."""
+    shown = {
+        one: index for one, index in clip_files.appearances(clip).items() if index[-1] - index[0] + 1 >= FEWEST_FRAMES
+    }
+    if not shown:
+        return {}
+    numbers = {one: number for number, one in enumerate(shown, start=1)}
+    frames = clip_files.frame_names(len(clip.panoptic), first=1, step=STEP, digits=DIGITS)
+    clip_files.write_masks(home / "Annotations" / name, frames, clip_files.object_maps(clip, numbers))
+    clip_files.write_pictures(home / "JPEGImages" / name, frames, clip)
+    return {
+        str(numbers[one]): {
+            "start": str(1 + STEP * index[0]),
+            "end": str(1 + STEP * (index[-1] + 1)),
+            "frame_nums": index[-1] - index[0] + 1,
+        }
+        for one, index in shown.items()
+    }
+
+
 def _is_hidden(row: Benchmark, mask: Path | None) -> bool:
     return row.truth == "public" and mask is None
 
@@ -132,7 +174,7 @@ def _rows(dataset: str, num_train: int, num_val: int, num_test: int) -> tuple[Be
     return (
         row(name=f"{dataset}_vos_val", split="val", num_samples=num_val),
         row(name=f"{dataset}_vos_test", split="test", num_samples=num_test, truth="private"),
-        row(name=f"{dataset}_vos_train", split="train", num_samples=num_train, is_train=True),
+        row(name=f"{dataset}_vos_train", split="train", num_samples=num_train, is_train=True, main_score="J_seen"),
     )
 
 

@@ -7,13 +7,15 @@ Only the first masks of `valid` and `test` are public.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+from benchmark.annotated import Scenes
 from benchmark.contract import Task
 from benchmark.datasets import videos
 from benchmark.datasets.videos import Clip, FolderResults, Wanted
+from benchmark.formats import clip_files
 from benchmark.formats.indexed_masks import Reading
 from benchmark.formats.listing import Listing
 from benchmark.problems import Problem
@@ -40,6 +42,17 @@ class MoseLayout(FolderResults):
     def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
         """A folder of videos, or a folder above it in the official layout."""
         return _listing(row, videos.home_of_masks(truth, row), Wanted.ANNOTATED)
+
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """The objects of first frames, through every frame."""
+        for row in rows:
+            home = root / self.roots[0] / videos.FOLDERS[row.split]
+            for clip in scenes.clips(row):
+                numbers, name = clip_files.first_objects(clip), f"{clip.number:08x}"
+                frames = clip_files.frame_names(len(clip.panoptic))
+                if numbers:
+                    clip_files.write_masks(home / "Annotations" / name, frames, clip_files.object_maps(clip, numbers))
+                    clip_files.write_pictures(home / "JPEGImages" / name, frames, clip)
 
 
 def _listing(row: Benchmark, home: Path, wanted: Wanted) -> Listing:

@@ -12,11 +12,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.annotated import AnnotatedClip, Scenes
 from benchmark.contract import Prediction, PredictionSet, Prompt, Sample, SampleSet, Task, Truth
 from benchmark.datasets import videos
 from benchmark.datasets.pictures import the_folder
 from benchmark.datasets.videos import Outside
-from benchmark.formats import object_folders
+from benchmark.formats import clip_files, object_folders
+from benchmark.formats.image_files import write_jpeg, write_whole
 from benchmark.formats.indexed_masks import GivenObjects
 from benchmark.formats.listing import Entry, Listing
 from benchmark.formats.object_folders import Files
@@ -24,6 +29,7 @@ from benchmark.problems import Problem
 from benchmark.row import Benchmark, DataNotFound
 
 MASKS, PICTURES = "Annotations_6fps", "JPEGImages_24fps"
+STEP = 4
 
 
 class SavLayout:
@@ -66,6 +72,15 @@ class SavLayout:
         """The same form."""
         object_folders.write_results(path, predictions)
 
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """Every thing, and the upper part of the first one, each from where it is first seen."""
+        home = root / self.roots[0]
+        for row in rows:
+            names = [f"sav_{row.split}_{clip.number:06d}" for clip in scenes.clips(row)]
+            for name, clip in zip(names, scenes.clips(row), strict=True):
+                _write_clip(home, name, clip)
+            write_whole(home / self.landmark(row), "".join(f"{name}\n" for name in names).encode())
+
 
 def _listing(row: Benchmark, names: Iterable[str], home: Path, pictures: Path) -> Listing:
     objects = {name: object_folders.objects_of(home / name) if (home / name).is_dir() else {} for name in names}
@@ -104,6 +119,29 @@ def _listing(row: Benchmark, names: Iterable[str], home: Path, pictures: Path) -
         for name in order
     )
     return Listing(entries=entries, truth=truth, ask=ask, problems=tuple(problems))
+
+
+def _write_clip(home: Path, name: str, clip: AnnotatedClip) -> None:
+    """Write annotated frames, and pictures at the full rate, of which all between two annotated ones show the first."""
+    num = len(clip.panoptic)
+    for index, frame in enumerate(clip_files.frame_names(STEP * (num - 1) + 1)):
+        write_jpeg(home / PICTURES / name / f"{frame}.jpg", clip.images[index // STEP])
+    names = clip_files.frame_names(num, step=STEP)
+    shown = clip_files.appearances(clip)
+    for number, (segment_id, frames) in enumerate(shown.items()):
+        masks = [np.asarray(frame.segment_id == segment_id) for frame in clip.panoptic[frames[0] :]]
+        object_folders.write_object(home / MASKS / name, number, names[frames[0] :], masks)
+        if number == 0:
+            parts = [_upper_part(mask) for mask in masks]
+            object_folders.write_object(home / MASKS / name, len(shown), names[frames[0] :], parts)
+
+
+def _upper_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The upper half of what bool [H, W] shows."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not rows.size:
+        return mask
+    return np.asarray(mask & (np.arange(len(mask)) <= (rows[0] + rows[-1]) // 2)[:, None])
 
 
 def _stretches(files: Files, names: Sequence[str]) -> dict[int, list[int]]:

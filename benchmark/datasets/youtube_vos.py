@@ -8,13 +8,18 @@ objects first appear are public for `valid` and `test`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from benchmark.annotated import AnnotatedClip, Scenes
 from benchmark.contract import Sample, Task
 from benchmark.datasets import videos
 from benchmark.datasets.videos import Clip, FolderResults, Wanted
+from benchmark.formats import clip_files
+from benchmark.formats.image_files import write_whole
 from benchmark.formats.indexed_masks import Reading
 from benchmark.formats.listing import Listing
 from benchmark.formats.video_meta import ListedObject, read_listed
@@ -23,6 +28,7 @@ from benchmark.row import Benchmark
 
 META = "meta.json"
 SEEN, UNSEEN = 0, 1
+STEP = 5
 ROOTS: Mapping[str, tuple[str, ...]] = {
     "youtube_vos18": ("YouTubeVOS2018", "YouTubeVOS-2018", "YouTube2018", "youtube_vos18", "YouTube-VOS/2018", "."),
     "youtube_vos19": ("YouTubeVOS2019", "YouTubeVOS-2019", "YouTube", "youtube_vos19", "YouTube-VOS/2019", "."),
@@ -62,6 +68,18 @@ class YouTubeVosLayout(FolderResults):
         """Frames in which an object counts: all after its first but the video's last."""
         return videos.counting(sample, has_ends=False)
 
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """Every thing from where it is first seen; in training, things of seen classes alone."""
+        for row in rows:
+            home = root / self.roots[0] / videos.FOLDERS[row.split]
+            meta: dict[str, Any] = {}
+            for clip in scenes.clips(row):
+                objects = _numbered(clip, row)
+                if objects:
+                    name = f"{clip.number:010x}"
+                    meta[name] = {"objects": _write_clip(home, name, clip, objects, row)}
+            write_whole(home / META, json.dumps({"videos": meta}).encode())
+
 
 def _listing(row: Benchmark, home: Path, train: Path, wanted: Wanted) -> Listing:
     listed, problems = read_listed(home / META)
@@ -94,6 +112,34 @@ def _listing(row: Benchmark, home: Path, train: Path, wanted: Wanted) -> Listing
     return videos.listing(listed, build, Reading(), problems)
 
 
+def _numbered(clip: AnnotatedClip, row: Benchmark) -> dict[int, int]:
+    """Segment id -> object id; ids start at 1 and skip one, as those of some official videos."""
+    classes = _classes(clip)
+    shown = [one for one in clip_files.appearances(clip) if not row.is_train or classes[one] == SEEN]
+    return {one: number + (number > 1) for number, one in enumerate(shown, start=1)}
+
+
+def _classes(clip: AnnotatedClip) -> dict[int, int]:
+    return {one.id: one.class_index for frame in clip.panoptic for one in frame.segments}
+
+
+def _write_clip(
+    home: Path, name: str, clip: AnnotatedClip, objects: Mapping[int, int], row: Benchmark
+) -> dict[str, dict[str, Any]]:
+    """Write the frames at 6 a second from any frame on; the entries of the objects in meta.json."""
+    frames = clip_files.frame_names(len(clip.panoptic), first=STEP * (clip.number % 3), step=STEP)
+    clip_files.write_masks(home / "Annotations" / name, frames, clip_files.object_maps(clip, objects))
+    clip_files.write_pictures(home / "JPEGImages" / name, frames, clip)
+    shown, classes = clip_files.appearances(clip), _classes(clip)
+    return {
+        str(number): {
+            "category": row.label_set.classes[classes[one]].name,
+            "frames": [frames[index] for index in shown[one]],
+        }
+        for one, number in objects.items()
+    }
+
+
 def _seen_classes(own: Path, train: Path, listed: Mapping[str, Mapping[int, ListedObject]], row: Benchmark) -> set[str]:
     """Names of the classes of the training split."""
     if row.split != "train" and not train.is_file():
@@ -120,7 +166,7 @@ def _rows(dataset: str, year: int, num_val: int, num_test: int) -> tuple[Benchma
     return (
         row(name=f"{dataset}_vos_val", split="val", num_samples=num_val, truth="private"),
         row(name=f"{dataset}_vos_test", split="test", num_samples=num_test, truth="private"),
-        row(name=f"{dataset}_vos_train", split="train", num_samples=3471, is_train=True),
+        row(name=f"{dataset}_vos_train", split="train", num_samples=3471, is_train=True, main_score="J_seen"),
     )
 
 

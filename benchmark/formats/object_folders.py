@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark import masks
 from benchmark.contract import Frames, Instances, Prediction, PredictionSet, Rle, Sample, SampleSet, make_instances
@@ -66,13 +67,27 @@ def read_results(folder: Path, samples: SampleSet, needed: Mapping[str, Mapping[
 
 
 def write_results(folder: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
-    """Write a PNG for each object of each frame. Raises ValueError for anything but masks by object id."""
+    """Write a PNG for each object of each frame, an empty one where a given object is not found any more.
+
+    Raises ValueError for anything but masks by object id.
+    """
     for sample, prediction in predictions:
-        for path, frame in zip(sample.frames, prediction.frames, strict=True):
+        given = {
+            one: index for index, objects in (sample.prompt.objects or {}).items() for one in objects.object_id.tolist()
+        }
+        for index, (path, frame) in enumerate(zip(sample.frames, prediction.frames, strict=True)):
             if not isinstance(frame, Instances) or (frame.masks is None and len(frame)):
                 raise ValueError(f"{sample.sample_id}: expected objects with masks, got a {type(frame).__name__}")
-            for one, rle in zip(frame.object_id.tolist(), frame.masks or (), strict=True):
+            shown = dict(zip(frame.object_id.tolist(), frame.masks or (), strict=True))
+            lost = [one for one, first in given.items() if first <= index and one not in shown]
+            for one, rle in {**shown, **dict.fromkeys(lost, masks.empty(sample.size))}.items():
                 write_ids(_folder(folder / sample.sample_id, one) / f"{path.stem}.png", masks.decode(rle))
+
+
+def write_object(video: Path, object_id: int, names: Sequence[str], masks: Iterable[NDArray[np.bool_]]) -> None:
+    """Write the frames of one object below a video's folder. masks: bool [H, W] of each frame that is named."""
+    for name, mask in zip(names, masks, strict=True):
+        write_ids(_folder(video, object_id) / f"{name}.png", mask)
 
 
 def _folder(video: Path, object_id: int) -> Path:
