@@ -9,15 +9,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet
+from benchmark.datasets import single_targets
+from benchmark.datasets.single_targets import Target
 from benchmark.formats import box_results, box_videos
-from benchmark.formats.box_videos import VideoFiles
+from benchmark.formats.box_videos import VideoFiles, VideoTruth
 from benchmark.formats.listing import Listing
 from benchmark.problems import DataError, Problem
 from benchmark.row import Benchmark, DataNotFound
 
 Find = Callable[[Benchmark, Path, bool], Sequence[VideoFiles]]
 """(row, folder, whether only the row's official videos count) -> the videos whose files begin there, in order."""
+Place = Callable[[Benchmark, Path, int], VideoFiles]
+"""(row, the data set's own root, number of a clip from 0) -> where the files of that clip's video go."""
 FLAT = ("gt_rect", "gt", "annos", "anno", ".")
 """Folders of `<video>.txt` that people have."""
 DEPTH = 3
@@ -26,12 +31,19 @@ DEPTH = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoxTrackLayout:
-    """roots, how_to_get: see `row.Layout`. landmark_of: the row's landmark. find: see `Find`."""
+    """roots, how_to_get: see `row.Layout`. landmark_of: the row's landmark. find: see `Find`.
+
+    place: see `Place`. truth_of: what the data set keeps of a target. list_of: file with the names of a row's videos,
+    None where folders say it.
+    """
 
     roots: tuple[str, ...]
     how_to_get: str
     landmark_of: Callable[[Benchmark], str]
     find: Find
+    place: Place
+    truth_of: Callable[[Target], VideoTruth]
+    list_of: Callable[[Benchmark], str] | None = None
 
     def landmark(self, row: Benchmark) -> str:
         """A file or folder that the split has."""
@@ -62,6 +74,22 @@ class BoxTrackLayout:
     def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
         """The same form."""
         box_results.write_files(path, predictions, lambda sample_id: f"{sample_id}.txt")
+
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """One video a clip; a clip that begins without any object is left out."""
+        home = root / self.roots[0]
+        for row in rows:
+            names: list[str] = []
+            for clip in scenes.clips(row):
+                target = single_targets.target_of(clip)
+                if target is None:
+                    continue
+                video = self.place(row, home, len(names))
+                box_videos.write(video, self.truth_of(target))
+                box_videos.write_pictures(video, clip.images)
+                names.append(video.name)
+            if self.list_of is not None:
+                box_videos.write_names(home / self.list_of(row), names)
 
 
 def folders(root: Path, make: Callable[[Path], VideoFiles], depth: int = DEPTH) -> list[VideoFiles]:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
-from benchmark.datasets import box_tracking
+from benchmark.datasets import box_tracking, single_targets
 from benchmark.datasets.box_tracking import BoxTrackLayout
 from benchmark.formats import box_results, box_videos
 from benchmark.formats.box_videos import VideoFiles
@@ -38,7 +38,16 @@ def find(row: Benchmark, folder: Path, is_official: bool) -> Sequence[VideoFiles
         return box_tracking.folders(folder, video_files)
     home = folder / row.split
     names = box_videos.read_names(home / "list.txt")
-    return [video_files(home / name, is_private=row.truth == "private") for name in names]
+    return [video_files(home / name, is_private=_is_private(row, home / name)) for name in names]
+
+
+def _is_private(row: Benchmark, folder: Path) -> bool:
+    """The files that tell more than the first box are not published."""
+    return row.truth == "private" and not (folder / "cover.label").is_file()
+
+
+def _place(row: Benchmark, home: Path, number: int) -> VideoFiles:
+    return video_files(home / row.split / f"GOT-10k_{row.split.capitalize()}_{number + 1:06d}")
 
 
 class Got10kLayout(BoxTrackLayout):
@@ -62,6 +71,9 @@ LAYOUT = Got10kLayout(
     how_to_get="Download GOT-10k from http://got-10k.aitestunion.com/downloads",
     landmark_of=lambda row: f"{row.split}/list.txt",
     find=find,
+    place=_place,
+    truth_of=single_targets.with_cover,
+    list_of=lambda row: f"{row.split}/list.txt",
 )
 _row = partial(
     Benchmark,

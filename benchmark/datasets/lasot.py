@@ -3,8 +3,10 @@
 {lasot, LaSOT, LaSOTBenchmark, .}/airplane/airplane-1/{groundtruth,full_occlusion,out_of_view,nlp}.txt, img/00000001.jpg
 {lasot_ext, LaSOT_Ext, LaSOT_extension_subset, ...}/atv/atv-1/... the same
 annos/airplane-1.txt, annos/absent/, annos/nlp/: the evaluation toolkit's copy, in place of either
+{training,testing}_set.txt: the videos of a split, one a line
 
 The test set is "protocol II": 4 videos of each of 70 classes, listed in lasot_test.csv; the other 16 are for training.
+Lists beside the videos may name others.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ from functools import cache, partial
 from pathlib import Path
 
 from benchmark.contract import Task
-from benchmark.datasets import box_tracking
+from benchmark.datasets import box_tracking, single_targets
 from benchmark.datasets.box_tracking import BoxTrackLayout
+from benchmark.formats import box_videos
 from benchmark.formats.box_videos import VideoFiles
 from benchmark.row import Benchmark
 
+LISTS = {"train": "training_set.txt", "test": "testing_set.txt"}
 VIDEOS_OF_A_CLASS = 20
 EXTENSION_VIDEOS = 10
 EXTENSION = (
@@ -72,9 +76,9 @@ def find(row: Benchmark, folder: Path, is_official: bool) -> Sequence[VideoFiles
     """The data set's folders, or the toolkit's annotations."""
     if not is_official:
         return box_tracking.folders(folder, video_files)
-    names = official_names(row.dataset, row.split)
+    names = _names(row, folder)
     for found in (
-        [video_files(folder / name.rsplit("-", 1)[0] / name) for name in names],
+        [video_files(folder / class_of(name) / name) for name in names],
         [video_files(folder / name) for name in names],
         [box_tracking.toolkit_files(folder / "annos" / f"{name}.txt") for name in names],
     ):
@@ -83,9 +87,30 @@ def find(row: Benchmark, folder: Path, is_official: bool) -> Sequence[VideoFiles
     return ()
 
 
+def class_of(name: str) -> str:
+    """The class in a video's name."""
+    return name.rsplit("-", 1)[0]
+
+
+def _names(row: Benchmark, folder: Path) -> Sequence[str]:
+    """The videos of a list beside them, unless it is of the other data set; else the official ones."""
+    official = official_names(row.dataset, row.split)
+    listed = box_videos.read_names(folder / LISTS[row.split])
+    is_ours = {class_of(name) for name in listed} <= {class_of(name) for name in official}
+    return listed if listed and is_ours else official
+
+
+def _place(row: Benchmark, home: Path, number: int) -> VideoFiles:
+    """Of each class in turn its first official video."""
+    official = official_names(row.dataset, row.split)
+    firsts = list({class_of(name): name for name in reversed(official)}.values())[::-1]
+    name = firsts[number % len(firsts)]
+    return video_files(home / class_of(name) / name)
+
+
 def _landmark(row: Benchmark) -> str:
     name = official_names(row.dataset, row.split)[0]
-    return f"{name.rsplit('-', 1)[0]}/{name}/groundtruth.txt"
+    return f"{class_of(name)}/{name}/groundtruth.txt"
 
 
 LASOT = BoxTrackLayout(
@@ -93,12 +118,18 @@ LASOT = BoxTrackLayout(
     how_to_get="Download LaSOT from http://vision.cs.stonybrook.edu/~lasot",
     landmark_of=_landmark,
     find=find,
+    place=_place,
+    truth_of=single_targets.with_flags,
+    list_of=lambda row: LISTS[row.split],
 )
 LASOT_EXT = BoxTrackLayout(
     roots=("lasot_ext", "LaSOT_Ext", "LaSOT_extension_subset", "lasot_extension_subset", "LaSOT_ext", "."),
     how_to_get="Download the extension subset from http://vision.cs.stonybrook.edu/~lasot",
     landmark_of=_landmark,
     find=find,
+    place=_place,
+    truth_of=single_targets.with_flags,
+    list_of=lambda row: LISTS[row.split],
 )
 _row = partial(Benchmark, task=Task.SOT, labels="object", metric="success_plots", main_score="AUC")
 

@@ -9,11 +9,12 @@ Official corrections of 12 training videos and 4 sentences are distributed as fi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from benchmark.contract import Task
-from benchmark.datasets import box_tracking
+from benchmark.datasets import box_tracking, single_targets
 from benchmark.datasets.box_tracking import BoxTrackLayout
 from benchmark.formats.box_videos import VideoFiles
 from benchmark.row import Benchmark
@@ -48,11 +49,21 @@ def find(row: Benchmark, folder: Path, is_official: bool) -> Sequence[VideoFiles
     return box_tracking.flat(folder / "annos")
 
 
+def _place(row: Benchmark, home: Path, number: int) -> VideoFiles:
+    """A folder below the split's, with flags beside the test set's."""
+    name = f"{row.split}_video_{number + 1:02d}"
+    video = video_files(home / f"TNL2K_{row.split}_subset" / name)
+    flags = () if row.is_train else (home / "annos" / "absent" / f"{name}.txt",)
+    return replace(video, absent=flags)
+
+
 LAYOUT = BoxTrackLayout(
     roots=("tnl2k", "TNL2K", "TNL-2K", "."),
     how_to_get="Download TNL2K from https://sites.google.com/view/langtrackbenchmark",
     landmark_of=lambda row: f"TNL2K_{row.split}_subset",
     find=find,
+    place=_place,
+    truth_of=single_targets.in_pixels,
 )
 _row = partial(
     Benchmark,

@@ -16,9 +16,9 @@ import numpy as np
 
 from benchmark import box_tracks
 from benchmark.contract import Prediction, PredictionSet, SampleSet, Task
-from benchmark.datasets import box_tracking
+from benchmark.datasets import box_tracking, single_targets
 from benchmark.datasets.box_tracking import BoxTrackLayout
-from benchmark.formats import box_results
+from benchmark.formats import box_results, box_text
 from benchmark.formats.box_videos import VideoFiles
 from benchmark.row import Benchmark
 
@@ -46,8 +46,15 @@ def find(row: Benchmark, folder: Path, is_official: bool) -> Sequence[VideoFiles
     if not is_official:
         folders += [folder / "anno", folder]
         folders = next(([one] for one in folders if one.is_dir() and any(one.glob("*.txt"))), [])
-    is_private = is_official and not row.is_train
-    return [video_files(path, is_private=is_private) for one in folders for path in sorted(one.glob("*.txt"))]
+    may_be_private = is_official and not row.is_train
+    paths = [path for one in folders for path in sorted(one.glob("*.txt"))]
+    return [video_files(path, is_private=may_be_private and box_text.holds_one_line(path)) for path in paths]
+
+
+def _place(row: Benchmark, home: Path, number: int) -> VideoFiles:
+    """The training videos go to the parts in turn."""
+    part = f"TRAIN_{number % TRAINING_PARTS}" if row.is_train else "TEST"
+    return video_files(home / part / "anno" / f"{row.split}video{number + 1:02d}_0.txt")
 
 
 class TrackingNetLayout(BoxTrackLayout):
@@ -77,6 +84,8 @@ LAYOUT = TrackingNetLayout(
     how_to_get="Download TrackingNet with the devkit of https://tracking-net.org",
     landmark_of=lambda row: "TRAIN_0/anno" if row.is_train else "TEST/anno",
     find=find,
+    place=_place,
+    truth_of=single_targets.always_somewhere,
 )
 _row = partial(
     Benchmark,

@@ -45,6 +45,16 @@ def read_boxes(path: Path) -> NDArray[np.float64]:
     return boxes
 
 
+def holds_one_line(path: Path) -> bool:
+    """Whether a file has no second line; of one that cannot be read, whoever reads it complains."""
+    try:
+        with path.open("rb") as file:
+            file.readline(SENTENCE_WITHIN)
+            return not file.readline(SENTENCE_WITHIN).strip()
+    except OSError:
+        return False
+
+
 def write_boxes(path: Path, boxes: NDArray[np.float64], separator: str = ",") -> None:
     """Write a box a line. boxes: float64 [T, 4]."""
     write_rows(path, boxes, separator)

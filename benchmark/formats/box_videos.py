@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from benchmark import box_tracks
 from benchmark.contract import Prompt, Truth, make_instances
 from benchmark.formats import box_text
-from benchmark.formats.image_files import write_whole
+from benchmark.formats.image_files import write_jpeg, write_whole
 from benchmark.formats.listing import Entry, FrameFiles, Listing
 from benchmark.problems import DataError, Problem, raise_if_any
 
@@ -65,10 +65,18 @@ class VideoFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoTruth:
-    """What is written of one video. boxes: float64 [T, 4]. absent: bool [T] or None. size: (height, width)."""
+    """What is written of one video. size: (height, width).
+
+    boxes: float64 [T, 4].   absent: bool [T], it is not seen.   outside: bool [T], not seen because it has left the
+    picture.   cover: int64 [T], its visible share in eighths, None: all or nothing.   is_cut: bool [T], the border
+    of the picture cuts it.
+    """
 
     boxes: NDArray[np.float64]
     absent: NDArray[np.bool_] | None = None
+    outside: NDArray[np.bool_] | None = None
+    cover: NDArray[np.int64] | None = None
+    is_cut: NDArray[np.bool_] | None = None
     sentence: str | None = None
     size: tuple[int, int] = (0, 0)
 
@@ -87,20 +95,30 @@ def read(videos: Sequence[VideoFiles]) -> Listing:
 
 
 def write(video: VideoFiles, truth: VideoTruth) -> None:
-    """Write every file that the description names; of several flag files the first holds them, the others nothing."""
+    """Write every file that the description names; of two flag files the second says why: it is out of view."""
     boxes = truth.boxes[:1] if video.is_private else truth.boxes
     box_text.write_boxes(video.boxes, boxes)
     absent = np.zeros(len(truth.boxes), np.int64) if truth.absent is None else truth.absent.astype(np.int64)
-    for number, path in enumerate(video.absent):
-        box_text.write_flags(path, absent * (number == 0), in_one_line=video.are_flags_in_one_line)
+    outside = np.zeros_like(absent) if truth.outside is None else truth.outside.astype(np.int64)
+    for path, flags in zip(video.absent, (absent - outside, outside), strict=False):
+        box_text.write_flags(path, flags if len(video.absent) > 1 else absent, in_one_line=video.are_flags_in_one_line)
     if video.cover is not None:
-        box_text.write_flags(video.cover, (1 - absent) * MOST_COVERED, in_one_line=False)
-        box_text.write_flags(video.cover.with_name("absence.label"), absent, in_one_line=False)
+        cover = (1 - absent) * MOST_COVERED if truth.cover is None else truth.cover
+        is_cut = np.zeros_like(absent) if truth.is_cut is None else truth.is_cut.astype(np.int64)
+        for name, flags in (("absence.label", absent), ("cut_by_image.label", is_cut), (video.cover.name, cover)):
+            box_text.write_flags(video.cover.with_name(name), flags, in_one_line=False)
     if video.sentence is not None and truth.sentence is not None:
         box_text.write_sentence(video.sentence, truth.sentence)
     if video.size is not None:
         height, width = truth.size
         write_whole(video.size, f"[METAINFO]\nresolution: ({width}, {height})\n".encode("ascii"))
+
+
+def write_pictures(video: VideoFiles, images: NDArray[np.uint8]) -> None:
+    """Write the frames as JPEG, named as the description says. images: uint8 [T, H, W, 3] RGB."""
+    for index, image in enumerate(images):
+        name = video.pattern.format(index + video.first) if video.pattern else f"{index + 1:05d}.jpg"
+        write_jpeg(video.pictures / name, image)
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -128,6 +146,11 @@ def read_names(path: Path) -> list[str]:
         if not SAFE_NAME.fullmatch(name)
     )
     return names
+
+
+def write_names(path: Path, names: Sequence[str]) -> None:
+    """Write a list of videos, one a line."""
+    write_whole(path, "".join(f"{name}\n" for name in names).encode("ascii"))
 
 
 def truth_of(video: VideoFiles, boxes: NDArray[np.float64], num_frames: int) -> Truth:
