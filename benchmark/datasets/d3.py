@@ -9,19 +9,24 @@ files have the same images, and differ in the descriptions that they hold.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmark.annotated import AnnotatedImage, ExpressionKind, Scenes
 from benchmark.contract import Task
 from benchmark.datasets.coco_form import CocoForm
+from benchmark.formats import coco_records
 from benchmark.formats.coco_instances import Dialect
+from benchmark.formats.image_files import write_jpeg
 from benchmark.labels import LabelSet
 from benchmark.problems import Problem
 from benchmark.row import Benchmark
 
 NUM_DESCRIPTIONS = 422
+NEGATION = "things that are not "
+"""How a description of absence begins in what we write."""
 
 
 def _classes(path: Path, categories: Sequence[Any], labels: LabelSet) -> tuple[Mapping[int, int], list[Problem]]:
@@ -44,7 +49,63 @@ def _annotation(annotation: Any) -> Any:
     return {"iscrowd": 0, **annotation} if isinstance(annotation, dict) else annotation
 
 
-LAYOUT = CocoForm(
+class DescribedForm(CocoForm):
+    """Three files over the same pictures. A description is what some expressions say, numbered by its first use.
+
+    An image lists the objects of its own descriptions alone, as the group does that official descriptions are asked of.
+    """
+
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """Write the pictures once and the files of all rows; those of absence negate an expression of a group."""
+        home = root / self.roots[0]
+        images: list[dict[str, Any]] = []
+        annotations: list[tuple[str, dict[str, Any]]] = []
+        numbers: dict[str, int] = {}
+        for image in scenes.images(rows[0]):
+            name = f"{image.number:05d}.jpg"
+            write_jpeg(home / self.folders("full")[0] / name, image.image)
+            images.append(coco_records.image_record(image, name))
+            for sentence, segment_ids in _described(image):
+                if len(numbers) < NUM_DESCRIPTIONS or sentence in numbers:
+                    number = numbers.setdefault(sentence, len(numbers) + 1)
+                    found = _objects(image, rows[0].label_set, number, segment_ids)
+                    annotations += [(sentence, one) for one in found]
+        for row in rows:
+            asked = [sentence for sentence in numbers if _is_asked(row.split, sentence)]
+            coco_records.write(
+                home / self.landmark(row),
+                images,
+                [one for sentence, one in annotations if sentence in asked],
+                [{"id": numbers[sentence], "name": sentence} for sentence in asked],
+            )
+
+
+def _described(image: AnnotatedImage) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """What is said of an image, and of which segments."""
+    has_crowd = any(segment.is_crowd for segment in image.panoptic.segments)
+    for expression in image.expressions:
+        yield expression.sentence, expression.segment_ids
+        if expression.kind is ExpressionKind.GROUP and not has_crowd:
+            others = [one.id for one in image.panoptic.segments if one.id not in expression.segment_ids]
+            yield NEGATION + expression.sentence.removeprefix("all "), tuple(others)
+
+
+def _objects(image: AnnotatedImage, labels: LabelSet, number: int, segment_ids: Iterable[int]) -> list[dict[str, Any]]:
+    """The annotations of one description in an image."""
+    wanted = set(segment_ids)
+    return [
+        coco_records.object_record(image.number, number, segment, rle)
+        for segment, rle in coco_records.things(image, labels)
+        if segment.id in wanted
+    ]
+
+
+def _is_asked(split: str, sentence: str) -> bool:
+    """Whether a split has a description: all, those of presence, or those of absence."""
+    return split == "full" or (split == "abs") == sentence.startswith(NEGATION)
+
+
+LAYOUT = DescribedForm(
     roots=("d3", "D3", "d-cube", "."),
     how_to_get="Download the images and d3_json.zip that https://github.com/shikras/d-cube names",
     files={

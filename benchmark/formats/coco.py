@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmark import masks, polygons
+from benchmark import masks
 from benchmark.annotated import AnnotatedImage
-from benchmark.contract import Rle, Segment
+from benchmark.formats import coco_records
 from benchmark.formats.image_files import write_jpeg, write_png
 from benchmark.formats.json_files import write_json
 from benchmark.formats.panoptic_files import paint_classes, panoptic_categories, segment_records
-from benchmark.labels import LabelClass, LabelSet
+from benchmark.labels import LabelSet
 
 SEMANTIC_IGNORE = 255
 INFO = {"description": "written in the COCO layout", "version": "1.0", "year": 2017}
@@ -44,13 +44,9 @@ def write_image(root: Path, split: str, image: AnnotatedImage, labels: LabelSet)
     write_png(root / f"panoptic_semseg_{split}2017" / f"{stem}.png", semantic.astype(np.uint8))
     rles = masks.encode_ids(panoptic.segment_id, [segment.id for segment in panoptic.segments])
     return {
-        "image": _image_record(image),
+        "image": coco_records.image_record(image, f"{stem}.jpg") | {"license": 0},
         "segments": segment_records(panoptic, rles, labels),
-        "instances": [
-            _instance_record(image.number, segment, rle, labels)
-            for segment, rle in zip(panoptic.segments, rles, strict=True)
-            if labels.classes[segment.class_index].is_thing
-        ],
+        "instances": coco_records.object_records(image, labels),
     }
 
 
@@ -65,7 +61,7 @@ def write_index(root: Path, split: str, records: Sequence[dict[str, Any]], label
         head
         | {
             "annotations": [instance | {"id": number} for number, instance in enumerate(instances, start=1)],
-            "categories": [_instance_category(row) for row in labels.classes if row.is_thing],
+            "categories": coco_records.categories(labels),
         },
     )
     segments = [
@@ -76,24 +72,3 @@ def write_index(root: Path, split: str, records: Sequence[dict[str, Any]], label
     write_json(
         root / "annotations" / f"panoptic_{split}2017.json", head | {"annotations": segments, "categories": categories}
     )
-
-
-def _image_record(image: AnnotatedImage) -> dict[str, Any]:
-    height, width = image.image.shape[:2]
-    return {"id": image.number, "file_name": f"{image.number:012d}.jpg", "height": height, "width": width, "license": 0}
-
-
-def _instance_record(image_id: int, segment: Segment, rle: Rle, labels: LabelSet) -> dict[str, Any]:
-    outline = masks.to_json_uncompressed(rle) if segment.is_crowd else polygons.from_mask(masks.decode(rle))
-    return {
-        "image_id": image_id,
-        "category_id": labels.category_id(segment.class_index),
-        "segmentation": outline,
-        "area": masks.area(rle),
-        "bbox": list(masks.bounding_box(rle)),
-        "iscrowd": int(segment.is_crowd),
-    }
-
-
-def _instance_category(row: LabelClass) -> dict[str, Any]:
-    return {"supercategory": row.supercategory, "id": row.category_id, "name": row.name}
