@@ -8,13 +8,14 @@ A validation image may lie in train2017. Minival is the part of val that lies in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets.pictures import homes_of, the_file
-from benchmark.formats import coco_results, lvis
+from benchmark.formats import coco_results, lvis, lvis_scenes
 from benchmark.formats.listing import Listing
 from benchmark.row import Benchmark
 
@@ -26,6 +27,11 @@ FILES = {
 }
 """Annotation files of the splits that are not named lvis_<split>.json."""
 PICTURE_ROOTS = ("coco", "COCO", "lvis", "LVIS", ".")
+
+FOLDERS = {"v1_minival": "val2017", "v05_val": "val2017", "v1_test_dev": "test2017", "v1_test_challenge": "test2017"}
+"""Folder of a split's pictures, where it is not train2017: val has that of minival besides."""
+WITHIN = {"v1_minival": "v1_val"}
+"""A split that is part of another, which lists its images too."""
 
 
 class LvisLayout:
@@ -59,6 +65,21 @@ class LvisLayout:
     def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
         """The same form."""
         coco_results.write_results(path, predictions, coco_results.coco_numbering((), row.label_set))
+
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """Write every split once, with masks, and its pictures among COCO's."""
+        by_split = {row.split: row for row in rows}
+        marked = {
+            split: lvis_scenes.write_pictures(
+                root / PICTURE_ROOTS[0], FOLDERS.get(split, "train2017"), scenes.images(row), row.label_set
+            )
+            for split, row in by_split.items()
+        }
+        for split, row in by_split.items():
+            parts = [part for part in by_split if part == split or WITHIN.get(part) == split]
+            together = [image for part in parts for image in marked[part]]
+            path = root / self.roots[0] / self.landmark(row)
+            lvis_scenes.write_file(path, together, row.label_set, has_names=split in WITHIN)
 
 
 def _read(row: Benchmark, path: Path, homes: Iterable[Path]) -> Listing:
