@@ -27,7 +27,7 @@ ROWS = {"odinw_detection_13": (ODINW, 1, 6), "odinw_detection_35": (ODINW, 1, 6)
 def write_truth(root: Path, name: str) -> None:
     """Some data sets of a row, each in its official place."""
     sets, first, num_images = ROWS[name]
-    parts = {part.name: part for part in catalog.get(name).layout.parts()}  # type: ignore[attr-defined]
+    parts = {part.name: part for part in catalog.get(name).layout.parts(catalog.get(name))}  # type: ignore[attr-defined]
     for place, (dataset, num_classes) in enumerate(sets.items()):
         dice = np.random.default_rng([3, place])
         annotations = []
@@ -56,7 +56,7 @@ def write_truth(root: Path, name: str) -> None:
 def write_found(root: Path, folder: Path, name: str) -> None:
     """The truth moved a little, some of it twice, in the form of results."""
     sets, _, _ = ROWS[name]
-    parts = {part.name: part for part in catalog.get(name).layout.parts()}  # type: ignore[attr-defined]
+    parts = {part.name: part for part in catalog.get(name).layout.parts(catalog.get(name))}  # type: ignore[attr-defined]
     folder.mkdir()
     for place, dataset in enumerate(sets):
         dice = np.random.default_rng([4, place])
@@ -102,7 +102,7 @@ def test_every_data_set_scores_as_pycocotools_does(tmp_path: Path, name: str) ->
 
 def _official(root: Path, folder: Path, name: str, dataset: str) -> list[float]:
     """[AP, AP50] of one data set, its annotations numbered from 1 for pycocotools."""
-    parts = {part.name: part for part in catalog.get(name).layout.parts()}  # type: ignore[attr-defined]
+    parts = {part.name: part for part in catalog.get(name).layout.parts(catalog.get(name))}  # type: ignore[attr-defined]
     document = json.loads((root / parts[dataset].annotations).read_text(encoding="utf-8"))
     for number, annotation in enumerate(document["annotations"], start=1):
         annotation["id"] = number
@@ -203,4 +203,4 @@ def test_the_tables_hold_the_official_numbers_of_data_sets() -> None:
     for name in ROWS:
         row = catalog.get(name)
         groups = list(dict.fromkeys(one.supercategory for one in row.label_set.classes))
-        assert groups == [part.name for part in row.layout.parts()]  # type: ignore[attr-defined]
+        assert groups == [part.name for part in row.layout.parts(row)]  # type: ignore[attr-defined]

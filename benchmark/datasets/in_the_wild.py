@@ -17,9 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmark.annotated import AnnotatedImage, Scenes
 from benchmark.contract import Prediction, PredictionSet, Prompt, Sample, SampleSet, Task
 from benchmark.datasets.pictures import the_folder
-from benchmark.formats import coco_instances, coco_results
+from benchmark.formats import coco_instances, coco_records, coco_results
+from benchmark.formats.image_files import write_jpeg
 from benchmark.formats.listing import Listing
 from benchmark.labels import LabelSet
 from benchmark.problems import DataError, Problem, raise_if_any
@@ -42,26 +44,30 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WildLayout:
-    """A folder of data sets. table: the CSV that lists them. column: the one that must hold 1, "" for all of them."""
+    """A folder of data sets.
+
+    table: the CSV that lists them. columns: split -> the column that must hold 1; a split without one has all of them.
+    """
 
     roots: tuple[str, ...]
     how_to_get: str
     table: str
-    column: str = ""
+    columns: Mapping[str, str]
 
-    def parts(self) -> list[Part]:
-        """The data sets, in the order of the label table."""
+    def parts(self, row: Benchmark) -> list[Part]:
+        """The data sets of a row, in the order of the label table."""
+        column = self.columns.get(row.split)
         with (TABLES / self.table).open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if not self.column or row[self.column] == "1"]
-        return [Part(name=row["dataset"], annotations=row["annotations"], pictures=row["pictures"]) for row in rows]
+            rows = [one for one in csv.DictReader(file) if column is None or one[column] == "1"]
+        return [Part(name=one["dataset"], annotations=one["annotations"], pictures=one["pictures"]) for one in rows]
 
     def landmark(self, row: Benchmark) -> str:
         """The first data set's annotation file."""
-        return self.parts()[0].annotations
+        return self.parts(row)[0].annotations
 
     def open(self, row: Benchmark, folder: Path) -> Listing | None:
         """All data sets, if any is there; those that are not are problems."""
-        parts = self.parts()
+        parts = self.parts(row)
         if not any((folder / part.annotations).is_file() for part in parts):
             return None
         return _joined(row, folder, parts)
@@ -69,9 +75,9 @@ class WildLayout:
     def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
         """A folder with some of the data sets."""
         home = the_folder(truth, row)
-        parts = [part for part in self.parts() if (home / part.annotations).is_file()]
+        parts = [part for part in self.parts(row) if (home / part.annotations).is_file()]
         if not parts:
-            message = f"holds none of the data sets (looked for {self.parts()[0].annotations} and so on)"
+            message = f"holds none of the data sets (looked for {self.parts(row)[0].annotations} and so on)"
             raise DataError([Problem(place=str(truth), message=message, remedy="Give the folder of the data sets")])
         return _joined(row, home, parts)
 
@@ -105,6 +111,33 @@ class WildLayout:
         path.mkdir(parents=True, exist_ok=True)
         for name, pairs in groups.items():
             coco_results.write_results(path / f"{name}.json", pairs, _numbering(name, (), row.label_set))
+
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """Deal the images of a row out to its data sets; one that several rows have holds the images of the first."""
+        done: set[str] = set()
+        for row in rows:
+            parts = [part for part in self.parts(row) if part.name not in done]
+            done |= {part.name for part in parts}
+            images = scenes.images(row)
+            for place, part in enumerate(parts):
+                dealt = [images[index] for index in range(place, len(images), len(parts))]
+                _write_part(root / self.roots[0], part, dealt, row.label_set)
+
+
+def _write_part(home: Path, part: Part, images: Sequence[AnnotatedImage], labels: LabelSet) -> None:
+    """Write one data set, whose classes the kinds of things share; its annotations count from 0."""
+    own = [one for one in labels.classes if one.supercategory == part.name]
+    records, annotations = [], []
+    for number, image in enumerate(images):
+        image = replace(image, number=number)
+        name = f"scene_{number}_jpg.rf.jpg"
+        write_jpeg(home / part.pictures / name, image.image)
+        records.append(coco_records.image_record(image, name))
+        for segment, rle in coco_records.things(image, labels):
+            category_id = own[segment.class_index % len(own)].category_id % SHIFT
+            annotations.append(coco_records.object_record(number, category_id, segment, rle))
+    names = [{"id": one.category_id % SHIFT, "name": one.name.removeprefix(f"{part.name}: ")} for one in own]
+    coco_records.write(home / part.annotations, records, annotations, names, first_id=0)
 
 
 def _read(row: Benchmark, home: Path, part: Part) -> Listing:
@@ -221,6 +254,13 @@ _row = partial(Benchmark, main_score="AP", protocols=("mean",))
 _ODINW = "Test images, PascalVOC's validation images. The mean of the data sets' box AP; prompts are the file's names."
 _UNSTATED = "How many images there are is stated nowhere, so their number is not checked."
 
+_ODINW_LAYOUT = WildLayout(
+    roots=("odinw", "ODinW", "."),
+    how_to_get="Run odinw/download.py of https://github.com/microsoft/GLIP",
+    table="odinw.csv",
+    columns={"13": "is_in_13"},
+)
+
 _WILD_DETECTION = tuple(
     _row(
         name=f"odinw_detection_{split}",
@@ -230,15 +270,10 @@ _WILD_DETECTION = tuple(
         labels=f"odinw{split}",
         metric="grouped_bbox_ap",
         num_samples=count,
-        layout=WildLayout(
-            roots=("odinw", "ODinW", "."),
-            how_to_get="Run odinw/download.py of https://github.com/microsoft/GLIP",
-            table="odinw.csv",
-            column=column,
-        ),
+        layout=_ODINW_LAYOUT,
         notes=_ODINW if count else f"{_ODINW} {_UNSTATED}",
     )
-    for split, column, count in (("13", "is_in_13", 4938), ("35", "", 0))
+    for split, count in (("13", 4938), ("35", 0))
 )
 
 ROWS = (
@@ -255,6 +290,7 @@ ROWS = (
             roots=("seginw", "SegInW", "."),
             how_to_get="Download seginw.zip, named in https://github.com/microsoft/X-Decoder (branch seginw)",
             table="seginw.csv",
+            columns={},
         ),
         notes="An annotation with id 0 counts like any other, where pycocotools would take its match for an error. "
         f"{_UNSTATED}",
