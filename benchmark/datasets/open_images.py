@@ -4,10 +4,11 @@
     challenge-2019-validation-detection-bbox.csv, ...-detection-human-imagelabels.csv
     challenge-2019-validation-segmentation-bbox.csv, ...-segmentation-labels.csv, ...-segmentation-masks.csv
     challenge-2019-label500-hierarchy.json, challenge-2019-label300-segmentable-hierarchy.json
+    challenge-2019-validation-masks/<mask>.png
 {openimages, ...}/validation/<image id>.jpg
 
-The mask file is the one that the official preparation makes, with a column Mask. Files whose names end in _expanded
-were copied along the hierarchy before and are read as they are.
+Masks are the official PNGs, or encoded in the file that the official preparation makes, with a column Mask. Files
+whose names end in _expanded were copied along the hierarchy before and are read as they are.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from benchmark.annotated import AnnotatedImage, Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets.pictures import Pictures, homes_of, the_file
-from benchmark.formats import open_images, open_images_results
+from benchmark.formats import open_images, open_images_results, open_images_scenes
+from benchmark.formats.image_files import write_jpeg
 from benchmark.formats.image_records import Image
 from benchmark.formats.listing import Listing
 from benchmark.problems import Problem
@@ -78,6 +81,30 @@ class OpenImagesLayout:
         """The CSV that the evaluation script reads."""
         open_images_results.write(path, predictions, row.label_set)
 
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """Write the files of every row, the pictures of its split, and its hierarchy."""
+        home = root / self.roots[0]
+        for row in rows:
+            images = scenes.images(row)
+            for image in images:
+                write_jpeg(home / _folder(row) / f"{open_images_scenes.image_id(image)}.jpg", image.image)
+            self._write_truth(row, home / FOLDERS[-1], images)
+
+    def _write_truth(self, row: Benchmark, home: Path, images: Sequence[AnnotatedImage]) -> None:
+        """Write a row's files into a folder."""
+        stem = home / self.landmark(row).removesuffix("-bbox.csv")
+        is_instance = row.task is Task.INSTANCE
+        pictures = home / f"challenge-2019-{_folder(row)}-masks" if is_instance else None
+        open_images_scenes.write(
+            open_images_scenes.collect(images, row.label_set, pictures),
+            row.label_set,
+            boxes=home / self.landmark(row),
+            verified=stem.with_name(f"{stem.name}-{'labels' if is_instance else 'human-imagelabels'}.csv"),
+            masks_file=stem.with_name(f"{stem.name}-masks.csv") if is_instance else None,
+        )
+        name = "label300-segmentable" if is_instance else "label500"
+        open_images_scenes.write_hierarchy(home / f"challenge-2019-{name}-hierarchy.json", row.label_set)
+
 
 def _read(row: Benchmark, boxes: Path, home: Path, pictures: Pictures, other_ids: Sequence[str] = ()) -> Listing:
     needs_masks = row.task is Task.INSTANCE
@@ -89,8 +116,20 @@ def _read(row: Benchmark, boxes: Path, home: Path, pictures: Pictures, other_ids
         wanted = " and ".join(PATTERNS[name][0] for name in absent)
         remedy = "Put the row's CSV files into one folder"
         raise DataNotFound([Problem(place=str(home), message=f"holds no {wanted} beside the boxes", remedy=remedy)])
-    files = open_images.Files(boxes=boxes, labels=labels, masks=masks if needs_masks else None, hierarchy=hierarchy)
+    files = open_images.Files(
+        boxes=boxes,
+        labels=labels,
+        masks=masks if needs_masks else None,
+        pictures=_mask_folder(row, home),
+        hierarchy=hierarchy,
+    )
     return open_images.read(files, pictures, row.label_set, other_ids=other_ids)
+
+
+def _mask_folder(row: Benchmark, home: Path) -> Path:
+    """Where the mask PNGs are, if the file of masks names some."""
+    names = (f"challenge-2019-{_folder(row)}-masks", f"{_folder(row)}-masks", "masks")
+    return next((home / name for name in names if (home / name).is_dir()), home)
 
 
 def _find(home: Path, part: str, *, beside: Path | None = None) -> Path | None:

@@ -2,7 +2,8 @@
 
     boxes:   ImageID,...,LabelName,...,XMin,XMax,YMin,YMax,...,IsGroupOf,...     shares of width and height
     labels:  ImageID,...,LabelName,Confidence                                    1 verified present, 0 verified absent
-    masks:   ImageID,LabelName,ImageWidth,ImageHeight,XMin,XMax,YMin,YMax,IsGroupOf,Mask
+    masks:   MaskPath,ImageID,LabelName,BoxID,BoxXMin,BoxXMax,BoxYMin,BoxYMax,...       one PNG an object, or prepared:
+             ImageID,LabelName,ImageWidth,ImageHeight,XMin,XMax,YMin,YMax,IsGroupOf,Mask
              Mask is base64(zlib(COCO run lengths)), empty for none
     hierarchy: {"LabelName": "/m/0bl9f", "Subcategory": [{"LabelName": ..., "Subcategory": [...]}]}
 
@@ -17,7 +18,7 @@ import base64
 import binascii
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ import numpy as np
 from benchmark import masks
 from benchmark.contract import Instances, Rle, Truth, make_instances
 from benchmark.formats import csv_rows
-from benchmark.formats.image_files import header_size
+from benchmark.formats.image_files import header_size, read_grey
 from benchmark.formats.image_records import MAX_SIDE
 from benchmark.formats.json_files import read_json
 from benchmark.formats.listing import Entry, Listing
@@ -36,6 +37,7 @@ from benchmark.problems import DataError, Problem
 BOXES = ("ImageID", "LabelName", "XMin", "XMax", "YMin", "YMax", "IsGroupOf")
 LABELS = ("ImageID", "LabelName", "Confidence")
 MASKS = (*BOXES, "ImageWidth", "ImageHeight", "Mask")
+PICTURES = ("ImageID", "LabelName", "BoxXMin", "BoxXMax", "BoxYMin", "BoxYMax", "MaskPath")
 UNKNOWN_SIZE = (1, 1)
 """Size of an image without a picture: everything is stated in shares of it."""
 LONGEST = 2**26
@@ -44,11 +46,15 @@ LONGEST = 2**26
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """Where the parts of a truth are. labels, masks: None where there are none. hierarchy: None if expanded before."""
+    """Where the parts of a truth are. labels, masks: None where there are none. hierarchy: None if expanded before.
+
+    pictures: the folder of the mask PNGs, where the file of masks names them.
+    """
 
     boxes: Path
     labels: Path | None = None
     masks: Path | None = None
+    pictures: Path | None = None
     hierarchy: Path | None = None
 
 
@@ -62,17 +68,38 @@ class Hierarchy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Box:
-    """One line. corners: (x0, y0, x1, y1), shares of width and height. mask: encoded, with its (height, width)."""
+    """One line. corners: (x0, y0, x1, y1), shares of width and height.
+
+    mask: encoded, with its (height, width), or a PNG. is_group: None where the line does not say, as that of a PNG.
+    """
 
     class_index: int
     corners: tuple[float, float, float, float]
-    is_group: bool
-    mask: tuple[str, tuple[int, int]] | None = None
+    is_group: bool | None
+    mask: tuple[str, tuple[int, int]] | Path | None = None
 
     @property
     def key(self) -> tuple[Any, ...]:
         """What a mask repeats of its box."""
         return self.class_index, self.corners, self.is_group
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """What a PNG repeats of its box."""
+        return self.class_index, self.corners, None
+
+    @property
+    def mask_size(self) -> tuple[int, int] | None:
+        """(height, width) of the mask. Raises DataError for a PNG that is not there."""
+        if isinstance(self.mask, Path):
+            return header_size(self.mask)
+        return self.mask[1] if self.mask else None
+
+    def decode(self) -> Rle:
+        """The mask. Raises ValueError for a broken text, DataError for a broken PNG."""
+        if isinstance(self.mask, Path):
+            return masks.encode(read_grey(self.mask))
+        return decode_mask(*self.mask) if self.mask else masks.empty(UNKNOWN_SIZE)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,7 +119,7 @@ def read(files: Files, frame_of: Callable[[str], Path], labels: LabelSet, *, oth
     images: dict[str, _Image] = {}
     for image_id, box in reader.boxes(files.boxes):
         images.setdefault(image_id, _Image()).boxes.append(box)
-    for image_id, box in reader.boxes(files.masks, has_masks=True) if files.masks else ():
+    for image_id, box in reader.masks(files.masks, files.pictures) if files.masks else ():
         images.setdefault(image_id, _Image()).masks.append(box)
     for image_id, class_index, is_present in reader.image_labels(files.labels) if files.labels else ():
         image = images.setdefault(image_id, _Image())
@@ -179,6 +206,26 @@ class _Reader:
                 is_group = fields[6] == "1"
                 yield fields[0], _Box(class_index=class_index, corners=(x0, y0, x1, y1), is_group=is_group, mask=mask)
 
+    def masks(self, path: Path, pictures: Path | None) -> Iterable[tuple[str, _Box]]:
+        """(image id, box with its mask) of every sound line, in the form that the header tells."""
+        if "MaskPath" not in csv_rows.header(path):
+            yield from self.boxes(path, has_masks=True)
+            return
+        for number, fields in csv_rows.rows(path, PICTURES):
+            place = f"{path}: line {number}"
+            class_index = self._class(place, fields[1])
+            sides = [csv_rows.number_of(text) for text in fields[2:6]]
+            name = fields[6]
+            if None in sides:
+                remedy = "Write BoxXMin,BoxXMax,BoxYMin,BoxYMax"
+                self._complain(place, f"box {','.join(fields[2:6])} is not four numbers", remedy)
+            elif not name or Path(name).name != name or name.startswith("."):
+                self._complain(place, f"MaskPath {name[:80]!r} is not the name of a file", "Write the PNG's name")
+            elif class_index is not None:
+                x0, x1, y0, y1 = (float(side or 0.0) for side in sides)
+                mask = (pictures or path.parent) / name
+                yield fields[0], _Box(class_index=class_index, corners=(x0, y0, x1, y1), is_group=None, mask=mask)
+
     def image_labels(self, path: Path) -> Iterable[tuple[str, int, bool]]:
         """(image id, class_index, present) of every sound line."""
         for number, (image_id, code, confidence) in csv_rows.rows(path, LABELS):
@@ -208,7 +255,7 @@ class _Reader:
 
 
 def _entry(image_id: str, frame: Path, image: _Image) -> Entry:
-    size = next((box.mask[1] for box in image.masks if box.mask), None)
+    size = next((box.mask_size for box in image.masks if box.mask), None)
     if size is None:
         size = header_size(frame) if frame.is_file() else UNKNOWN_SIZE
     return Entry(sample_id=image_id, frames=(frame,), size=size)
@@ -221,7 +268,7 @@ def _truth(image_id: str, image: _Image, hierarchy: Hierarchy, files: Files) -> 
     absent = [one for label in image.absent for one in (label, *hierarchy.below.get(label, ()))]
     return Truth(
         frames=(_instances(image_id, copies, files),),
-        group_of=np.array([box.is_group for box, _ in copies], bool),
+        group_of=np.array([bool(box.is_group) for box, _ in copies], bool),
         verified_labels=tuple(sorted({*present, *absent})),
         negative_labels=tuple(sorted(set(absent))),
     )
@@ -232,8 +279,11 @@ def _joined(image: _Image) -> list[_Box]:
     by_key: dict[tuple[Any, ...], list[_Box]] = {}
     for box in image.masks:
         by_key.setdefault(box.key, []).append(box)
-    found = [one for box in image.boxes for one in by_key.get(box.key, [box])]
-    known = {box.key for box in image.boxes}
+    found = []
+    for box in image.boxes:
+        of_pictures = [replace(one, is_group=box.is_group) for one in by_key.get(box.place, ())]
+        found += [*by_key.get(box.key, ()), *of_pictures] or [box]
+    known = {key for box in image.boxes for key in (box.key, box.place)}
     return found + [box for box in image.masks if box.key not in known]
 
 
@@ -241,14 +291,14 @@ def _instances(image_id: str, copies: Sequence[tuple[_Box, int]], files: Files) 
     boxes = np.array([box.corners for box, _ in copies], np.float64).reshape(-1, 4)
     found = None
     if files.masks:
-        size = next((box.mask[1] for box, _ in copies if box.mask), UNKNOWN_SIZE)
+        size = next((box.mask_size for box, _ in copies if box.mask), None) or UNKNOWN_SIZE
         nothing = masks.empty(size)
         decoded: dict[int, Rle] = {}
         problems = []
         for box, _ in copies:
             if box.mask and id(box) not in decoded:
                 try:
-                    decoded[id(box)] = decode_mask(*box.mask)
+                    decoded[id(box)] = box.decode()
                 except ValueError as error:
                     place, remedy = f"{files.masks}: image {image_id}", "Encode masks as the official files do"
                     problems.append(Problem(place=place, message=f"a mask is broken: {error}", remedy=remedy))
