@@ -7,13 +7,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets.pictures import Pictures, homes_of, some, the_folder
-from benchmark.formats import bdd100k_panoptic, label_maps
+from benchmark.formats import bdd100k_panoptic, derived, label_maps
+from benchmark.formats.image_files import write_jpeg, write_png
 from benchmark.formats.image_records import Image
 from benchmark.formats.listing import Listing
 from benchmark.problems import DataError, Problem
@@ -66,6 +69,20 @@ class Bdd100kImages:
         else:
             encoding = label_maps.encoding_of(row.label_set)
             label_maps.write_predictions(path, predictions, encoding, lambda one: f"{one}.png")
+
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """Pictures and label files of every row; a crowd is marked in the bitmasks and has its class in the maps."""
+        home = root / self.roots[0]
+        for row in rows:
+            for image in scenes.images(row):
+                name = f"{zlib.crc32(row.split.encode()):08x}-{image.number:08x}"
+                write_jpeg(home / f"images/10k/{row.split}/{name}.jpg", image.image)
+                path = home / self.landmark(row) / f"{name}.png"
+                if row.task is Task.PANOPTIC:
+                    bdd100k_panoptic.write_map(path, image.panoptic, row.label_set)
+                else:
+                    encoding = label_maps.encoding_of(row.label_set)
+                    write_png(path, encoding.encode(derived.label_map(image.panoptic, row.label_set)))
 
 
 def _read(row: Benchmark, folder: Path, pictures: Pictures) -> Listing:

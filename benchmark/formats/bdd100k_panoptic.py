@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.contract import IGNORE, LabelMap, Panoptic, Prediction, PredictionSet, Sample, Segment, Truth
-from benchmark.formats.bdd100k_bitmasks import LARGEST_ID, MOST_INSTANCES, NOT_COUNTED
+from benchmark.formats.bdd100k_bitmasks import CROWD, IGNORED, LARGEST_ID, MOST_INSTANCES, NOT_COUNTED
 from benchmark.formats.image_files import read_rgba, write_png
 from benchmark.formats.label_maps import Encoding
 from benchmark.formats.listing import Entry, Listing
@@ -83,14 +83,19 @@ def write_predictions(folder: Path, predictions: Iterable[tuple[Sample, Predicti
         found = prediction.frames[0]
         if not isinstance(found, Panoptic):
             raise ValueError(f"sample {sample.sample_id}: expected a panoptic map, got a {type(found).__name__}")
-        largest = max((segment.id for segment in found.segments), default=0)
-        if largest > LARGEST_ID:
-            raise ValueError(f"sample {sample.sample_id}: id {largest} does not fit into a bitmask (1 to {LARGEST_ID})")
-        classes = {one.id: labels.category_id(one.class_index) for one in found.segments}
-        bits = {one.id: int(one.is_crowd) for one in found.segments}
-        ids = paint(found.segment_id, {one.id: one.id for one in found.segments}, 0)
-        planes = (paint(ids, classes, 0), paint(ids, bits, 0), ids >> 8, ids & 255)
-        write_png(folder / f"{sample.sample_id}.png", np.stack(planes, axis=-1).astype(np.uint8))
+        write_map(folder / f"{sample.sample_id}.png", found, labels, bit=IGNORED)
+
+
+def write_map(path: Path, found: Panoptic, labels: LabelSet, *, bit: int = CROWD) -> None:
+    """Write one bitmask. bit: the attribute of a crowd. Raises ValueError for ids above 65,535."""
+    largest = max((segment.id for segment in found.segments), default=0)
+    if largest > LARGEST_ID:
+        raise ValueError(f"sample {path.stem}: id {largest} does not fit into a bitmask (1 to {LARGEST_ID})")
+    classes = {one.id: labels.category_id(one.class_index) for one in found.segments}
+    bits = {one.id: bit * one.is_crowd for one in found.segments}
+    ids = paint(found.segment_id, {one.id: one.id for one in found.segments}, 0)
+    planes = (paint(ids, classes, 0), paint(ids, bits, 0), ids >> 8, ids & 255)
+    write_png(path, np.stack(planes, axis=-1).astype(np.uint8))
 
 
 def _check(path: Path, ids: Sequence[int], classes: Sequence[int], labels: LabelSet, *, is_prediction: bool) -> None:

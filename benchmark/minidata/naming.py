@@ -61,12 +61,13 @@ def names(label_set: str) -> Mapping[str, str]:
 def class_indices(labels: LabelSet) -> NDArray[np.int64]:
     """int64 [12]: world class -> class_index of the label set, -1 where it has no such class.
 
-    Label sets of `kinds.csv` have names chosen for the kinds; in all others the kinds are spread over the thing and
-    the stuff classes in order, several kinds to a class where these are few.
+    Label sets of `kinds.csv` have names chosen for the kinds ("" for none); in all others the kinds are spread over
+    the thing and the stuff classes in order, several kinds to a class where these are few.
     """
     if labels.name in _named_sets():
         table = names(labels.name)
-        return np.array([labels.index_named(table[kind]) for kind in THING_KINDS + STUFF_KINDS], np.int64)
+        chosen = (table[kind] for kind in THING_KINDS + STUFF_KINDS)
+        return np.array([labels.index_named(name) if name else -1 for name in chosen], np.int64)
     things = [row.class_index for row in labels.classes if row.is_thing]
     stuff = [row.class_index for row in labels.classes if not row.is_thing]
     return np.array([*_spread(things, len(THING_KINDS)), *_spread(stuff, len(STUFF_KINDS))], np.int64)
