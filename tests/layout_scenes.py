@@ -74,12 +74,12 @@ def replay(sample: Sample) -> Prediction:
 
 def take(instances: Instances, rows: Any) -> Instances:
     """The chosen objects. rows: int [M]."""
-    assert instances.masks is not None
     chosen = {
         name: getattr(instances, name)[rows]
         for name in ("boxes", "area", "class_index", "score", "object_id", "is_crowd")
     }
-    return dataclasses.replace(instances, masks=tuple(instances.masks[row] for row in rows), **chosen)
+    found = None if instances.masks is None else tuple(instances.masks[row] for row in rows)
+    return dataclasses.replace(instances, masks=found, **chosen)
 
 
 def same(first: Any, second: Any) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from layout_scenes import take
 
 from benchmark.contract import (
+    IGNORE,
     NO_BOXES,
     Annotation,
     Frames,
@@ -46,8 +47,9 @@ def _without_crowds(frame: Annotation) -> Annotation:
         kept = tuple(segment for segment in frame.segments if not segment.is_crowd)
         ids = np.where(np.isin(frame.segment_id, [segment.id for segment in kept]), frame.segment_id, 0)
         return Panoptic(segment_id=ids, segments=tuple(replace(segment, area=None) for segment in kept))
-    if isinstance(frame, Instances) and frame.masks is not None:
-        return take(frame, np.flatnonzero(~frame.is_crowd))
+    if isinstance(frame, Instances):
+        # Boxes of MOTChallenge carry a flag in place of a score: 0 takes them out of the count.
+        return take(frame, np.flatnonzero(~frame.is_crowd & (frame.score > 0)))
     return frame
 
 
@@ -56,7 +58,7 @@ def _empty(frames: Frames, index: int) -> Annotation:
     if isinstance(frame, Panoptic):
         return Panoptic(segment_id=np.zeros_like(frame.segment_id), segments=())
     if isinstance(frame, LabelMap):
-        return LabelMap(class_index=np.zeros_like(frame.class_index))
+        return LabelMap(class_index=np.full_like(frame.class_index, IGNORE))
     has_masks = frame.masks is not None
     return make_instances(class_index=[], masks=[] if has_masks else None, box_format=NO_BOXES if has_masks else "xywh")
 
