@@ -31,6 +31,7 @@ from benchmark.datasets import (
     mots,
     objects365,
     open_images,
+    pascal_context,
     phrasecut,
     reasonseg,
     ref_davis,
@@ -42,6 +43,7 @@ from benchmark.datasets import (
     youtube_vis,
     youtube_vos,
 )
+from benchmark.formats import archives
 from benchmark.formats.listing import Listing
 from benchmark.labels import LabelSet, suggestion
 from benchmark.problems import Problem, UsageError, raise_if_any
@@ -66,6 +68,7 @@ _ROWS = (
     *in_the_wild.ROWS,
     *d3.ROWS,
     *bdd100k_images.ROWS,
+    *pascal_context.ROWS,
     *davis.ROWS,
     *ref_youtube_vos.ROWS,
     *ref_davis.ROWS,
@@ -112,7 +115,8 @@ def label_set(row: Benchmark) -> LabelSet:
 
 def is_mini_root(root: Path) -> bool:
     """Whether a data root holds the mini data, so that nobody takes their scores for the real ones."""
-    return (root / MINI_STAMP).is_file() or (root.parent / MINI_STAMP).is_file()
+    inside = archives.ways_in(root)
+    return any((one / MINI_STAMP).is_file() for one in inside) or (root.parent / MINI_STAMP).is_file()
 
 
 def has_miniature(row: Benchmark) -> bool:
@@ -128,7 +132,7 @@ def open_listing(row: Benchmark, root: Path | None, *, truth: Path | None = None
     """
     listing, problems = _find(row, root, truth, is_mini=is_mini)
     if problems:
-        problems += listing.problems_of_files(with_frames=_has_frames(listing), decode=True)
+        problems += listing.problems_of_files(with_frames=has_frames(listing), decode=True)
     raise_if_any(problems)
     return listing
 
@@ -155,8 +159,8 @@ def verify(
     a problem; False: pictures are only looked at where their folder exists.
     """
     listing, problems = _find(row, root, truth, is_mini=is_mini)
-    is_small = _num_pictures(listing) <= DECODE_UP_TO
-    with_frames = needs_frames or _has_frames(listing)
+    is_small = num_pictures(listing) <= DECODE_UP_TO
+    with_frames = needs_frames or has_frames(listing)
     problems += listing.problems_of_files(with_frames=with_frames, decode=is_small)
     raise_if_any(problems)
     return listing
@@ -209,12 +213,13 @@ def _find(row: Benchmark, root: Path | None, truth: Path | None, *, is_mini: boo
     return listing, problems
 
 
-def _num_pictures(listing: Listing) -> int:
+def num_pictures(listing: Listing) -> int:
     """How many pictures a check would decode; videos that name theirs on access show one."""
     return sum(len(one.frames) if isinstance(one.frames, tuple) else 1 for one in listing.entries)
 
 
-def _has_frames(listing: Listing) -> bool:
+def has_frames(listing: Listing) -> bool:
+    """Whether the pictures are there, or at least the folder of the first."""
     if not listing.entries:
         return False
     frames = listing.entries[0].frames

@@ -15,10 +15,10 @@ from typing import Protocol, runtime_checkable
 from benchmark import labels as label_sets
 from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
+from benchmark.formats import archives
 from benchmark.formats.listing import Listing
 from benchmark.labels import LabelSet
 from benchmark.problems import DataError, Problem
-
 
 _VIDEO_TASKS = (Task.SOT, Task.VOS, Task.MOT, Task.MOTS, Task.VIS)
 UNITS: Mapping[Task, str] = MappingProxyType({**dict.fromkeys(_VIDEO_TASKS, "videos"), Task.RVOS: "video-text pairs"})
@@ -130,12 +130,22 @@ class Benchmark:
 
 
 def open_below(row: Benchmark, root: Path) -> Listing:
-    """The row's split below a data root, whose standard sub-folders are searched. Raises DataNotFound."""
-    candidates = [root / name for name in row.layout.roots]
+    """The row's split below a data root; see `find_below`. Raises DataNotFound."""
+    return find_below(row, root)[1]
+
+
+def find_below(row: Benchmark, root: Path) -> tuple[Path, Listing]:
+    """(the data set's own root, the row's split) below a data root, whose standard sub-folders are searched.
+
+    Raises DataNotFound, and DataError where what is found is broken. A zip there is seen as if it were unpacked where
+    it lies; the root itself may be one.
+    """
+    roots = archives.ways_in(root) if root.is_file() else [archives.mounted_root(root, row.layout.roots)]
+    candidates = [one / name for one in roots for name in row.layout.roots]
     for folder in candidates:
         listing = row.layout.open(row, folder)
         if listing is not None:
-            return listing
+            return folder, listing
     looked_for = ", ".join(str(folder / row.layout.landmark(row)) for folder in candidates)
     message = f"{row.name} is not there (looked for {looked_for})"
     remedy = f"{row.layout.how_to_get}, or give another --data-root"
@@ -147,12 +157,20 @@ def open_given(row: Benchmark, truth: Path, root: Path | None) -> Listing:
     if not truth.exists():
         message, remedy = "the truth is missing", "Check the path"
         raise DataNotFound([Problem(place=str(truth), message=message, remedy=remedy)])
-    return row.layout.open_truth(row, truth, root)
+    pictures = None if root is None else archives.mounted_root(root, row.layout.roots)
+    ways = archives.ways_in(truth)
+    return archives.first_that_fits(ways, lambda way: row.layout.open_truth(row, way, pictures))[0]
 
 
 def read_given(row: Benchmark, path: Path, samples: SampleSet) -> tuple[PredictionSet, Mapping[str, int]]:
-    """Predictions, and what was left out with its count. Raises DataError with all problems."""
+    """Predictions, and what was left out with its count. Raises DataError with all problems.
+
+    A zip is read in place, from its top or from within the one folder or file that it holds.
+    """
     if not path.exists():
         remedy = "Check the path of the predictions"
         raise DataError([Problem(place=str(path), message="the predictions are missing", remedy=remedy)])
-    return row.layout.read_predictions(row, path, samples)
+    own_names = frozenset(one.split("/")[0] for one in samples.ids) if path.is_file() else frozenset[str]()
+    ways = archives.ways_in(path, own_names)
+    (found, notes), way = archives.first_that_fits(ways, lambda way: row.layout.read_predictions(row, way, samples))
+    return found, {**notes, f"zip read in place ({way})": 1} if archives.is_inside(way) else notes

@@ -28,8 +28,9 @@ from benchmark.contract import (
     Task,
     make_instances,
 )
+from benchmark.formats.image_files import read_rgb
 from benchmark.labels import LabelSet, suggestion
-from benchmark.problems import DataError, Problem, UsageError
+from benchmark.problems import UsageError
 
 Predictor = Callable[[Sample], Prediction]
 
@@ -119,13 +120,8 @@ BASELINES: Mapping[str, Callable[[SampleSet, LabelSet], Predictor]] = MappingPro
 
 def _read_lab(sample: Sample) -> NDArray[np.float32]:
     """float32 [H, W, 3] in CIELAB."""
-    image = cv2.imread(str(sample.frames[0]), cv2.IMREAD_COLOR)
-    if image is None:
-        problem = Problem(
-            place=str(sample.frames[0]), message="not a readable image", remedy="Restore it from the official download."
-        )
-        raise DataError([problem])
-    return np.asarray(cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_BGR2LAB), np.float32)
+    image = read_rgb(sample.frames[0])
+    return np.asarray(cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
 
 
 def _count_segments(training: SampleSet, labels: LabelSet) -> SegmentCounts:

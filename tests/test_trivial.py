@@ -157,5 +157,5 @@ def test_an_unreadable_image_is_named(training: SampleSet, tmp_path: Path) -> No
     predict = trivial.build("colour_clusters", training, LABELS)
     (tmp_path / "broken.png").write_bytes(b"not an image")
     broken = replace(training[0], frames=(tmp_path / "broken.png",))
-    with pytest.raises(DataError, match=r"broken\.png: not a readable image"):
+    with pytest.raises(DataError, match=r"broken\.png: is neither a PNG nor a JPEG file"):
         predict(broken)

@@ -79,7 +79,8 @@ def header_size(path: Path) -> tuple[int, int]:
     try:
         with path.open("rb") as file:
             start = file.read(32)
-            file.seek(max(0, path.stat().st_size - TAIL))
+            length = file.seek(0, os.SEEK_END)
+            file.seek(max(0, length - TAIL))
             end = file.read()
     except OSError as error:
         raise DataError([_unreadable(path, error)]) from error
@@ -165,7 +166,7 @@ def _with_pillow(path: Path, data: bytes, turn: Callable[[Image.Image], Image.Im
 
 def _jpeg_size(path: Path) -> tuple[int, int]:
     try:
-        with Image.open(path) as image:
+        with path.open("rb") as file, Image.open(file) as image:
             return image.height, image.width
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError([_broken(path, JPEG_START)]) from error

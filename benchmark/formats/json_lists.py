@@ -48,9 +48,7 @@ class FileList(Sequence[Any]):
         if self._file is None:
             self._file = _open(self.path)
         start = self._starts[position]
-        # Not mapped into memory: the pages would count as ours.
-        text = os.pread(self._file.fileno(), self._ends[position] - start, start)
-        return _DECODER.raw_decode(text.decode())[0]
+        return _DECODER.raw_decode(_read_at(self._file, start, self._ends[position] - start).decode())[0]
 
     def __iter__(self) -> Iterator[Any]:
         return (self[position] for position in range(len(self)))
@@ -226,6 +224,16 @@ class _Window:
         before = self._file.read(offset)
         line, column = before.count(b"\n") + 1, offset - before.rfind(b"\n")
         return _error(str(self._path), f"broken JSON at line {line}, column {column} ({message})", _CUT_OFF)
+
+
+def _read_at(file: BinaryIO, start: int, size: int) -> bytes:
+    """Bytes of a file; not mapped into memory, because the pages would count as ours."""
+    try:
+        number = file.fileno()
+    except OSError:  # a member of an archive
+        file.seek(start)
+        return file.read(size)
+    return os.pread(number, size, start)
 
 
 def _open(path: Path) -> BinaryIO:
