@@ -46,6 +46,11 @@ NAMES = (
     "bdd100k_panoptic",
     "bdd100k_semantic",
     "bdd100k_tracking",
+    "pascal_context59",
+    "pascal_context60",
+    "pascal_context459",
+    "mapillary_v12",
+    "mapillary_v20",
 )
 
 
