@@ -1,7 +1,8 @@
-"""Pixel-exact outlines: polygons that COCO's rasteriser turns back into exactly the mask they were made of.
+"""Pixel-exact outlines: polygons that a rasteriser turns back into exactly the mask they were made of.
 
-The outline runs along pixel edges, so every vertex has integer coordinates. Polygons of one object are united when they
-are rasterised, therefore a hole is reached by a bridge that is walked twice: the even-odd fill cancels it.
+COCO's rasteriser wants an outline along pixel edges, so every vertex has integer coordinates. Polygons of one object
+are united when they are rasterised, therefore a hole is reached by a bridge that is walked twice: the even-odd fill
+cancels it. OpenCV and Pillow draw the outline itself, too: theirs runs through pixel centres.
 """
 
 from __future__ import annotations
@@ -26,6 +27,35 @@ def from_mask(mask: NDArray[np.bool_]) -> list[list[float]]:
         part = int(parts[y, x]) or int(parts[y - 1, x])
         loops_of_part.setdefault(part, []).append(loop)
     return [_join(loops, left, top) for _, loops in sorted(loops_of_part.items())]
+
+
+def through_centres(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """Outlines int64 [P, 2] as (x, y), P >= 3, for rasterisers that draw outline and inside; [] for an empty mask.
+
+    mask: bool [H, W]. A part with holes is cut through them, so that no outline encloses what it should not.
+    """
+    found = list[NDArray[np.int64]]()
+    waiting = [(0, mask.astype(np.uint8))]
+    while waiting:
+        left, stripe = waiting.pop()
+        num, parts = cv2.connectedComponents(stripe, connectivity=8)
+        for part in range(1, num):
+            inside = (parts == part).astype(np.uint8)
+            outer, *holes = _contours(inside)
+            if holes:
+                cut = (int(holes[0][:, 0].min()) + int(holes[0][:, 0].max()) + 1) // 2
+                waiting += [(left, inside[:, :cut]), (left + cut, inside[:, cut:])]
+            else:
+                closed = np.concatenate((outer, np.repeat(outer[-1:], max(0, 3 - len(outer)), axis=0)))
+                found.append(closed + np.array([left, 0]))
+    return found
+
+
+def _contours(mask: NDArray[np.uint8]) -> list[NDArray[np.int64]]:
+    """The pixels (x, y) along the border of one part, int64 [P, 2], and then those around each of its holes."""
+    contours, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    depth_first = np.argsort(tree[0, :, 3] >= 0, kind="stable")
+    return [contours[index].reshape(-1, 2).astype(np.int64) for index in depth_first]
 
 
 def _crop(mask: NDArray[np.bool_]) -> tuple[int, int, NDArray[np.bool_]]:

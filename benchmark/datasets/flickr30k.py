@@ -5,17 +5,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from benchmark import labels
+from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
-from benchmark.datasets.pictures import Pictures, homes_of, the_file
-from benchmark.formats import flickr30k
+from benchmark.datasets.pictures import Pictures, homes_of, the_file, unique_number
+from benchmark.formats import flickr30k, flickr30k_scenes
+from benchmark.formats.image_files import write_jpeg
 from benchmark.formats.listing import Listing
 from benchmark.row import Benchmark
 
 PICTURES = ("flickr30k-images", "flickr30k_images", "flickr30k/flickr30k-images", "images")
+TYPED_LABELS = "coco_panoptic"
+"""Classes whose supercategories say which type a phrase is written with."""
 
 
 class Flickr30kLayout:
@@ -49,6 +55,17 @@ class Flickr30kLayout:
     def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
         """The same form."""
         flickr30k.write_results(path, predictions)
+
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """Lists, captions and boxes of every split, and the pictures beside them."""
+        home, classes = root / self.roots[0], labels.load(TYPED_LABELS)
+        for row in rows:
+            ids = []
+            for image in scenes.images(replace(row, labels=TYPED_LABELS)):
+                ids.append(unique_number(row, image))
+                flickr30k_scenes.write_picture(home, image, ids[-1], classes)
+                write_jpeg(home / PICTURES[0] / f"{ids[-1]}.jpg", image.image)
+            flickr30k_scenes.write_ids(home / self.landmark(row), ids)
 
 
 def _pictures(homes: Iterable[Path]) -> Pictures:

@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
+from benchmark.datasets.pictures import unique_number
 from benchmark.datasets.refcoco import read_answers
-from benchmark.formats import mask_folder, phrase_cut
+from benchmark.formats import mask_folder, phrase_cut, phrase_cut_scenes
+from benchmark.formats.image_files import write_jpeg
 from benchmark.formats.listing import Listing
 from benchmark.problems import DataError, Problem
 from benchmark.row import Benchmark
@@ -56,6 +60,19 @@ class PhraseCutLayout:
     def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
         """The official form."""
         mask_folder.write_masks(path, predictions)
+
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """The task file of every split, the list of pictures, the frequencies, and images/."""
+        home = root / self.roots[0]
+        tasks, pictures = dict[str, list[dict[str, Any]]](), []
+        for row in rows:
+            tasks[row.split] = []
+            for image in scenes.images(row):
+                image_id = unique_number(row, image)
+                tasks[row.split] += phrase_cut_scenes.tasks_of(image, image_id)
+                pictures.append(phrase_cut_scenes.image_record(image, image_id, row.split))
+                write_jpeg(home / "images" / f"{image_id}.jpg", image.image)
+        phrase_cut_scenes.write(home, tasks, pictures)
 
 
 def _read(paths: list[Path], folder: Path, home: Path) -> Listing:

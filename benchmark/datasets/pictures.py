@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.annotated import AnnotatedImage
 from benchmark.contract import PredictionSet
 from benchmark.formats import label_maps
 from benchmark.formats.image_records import Image
 from benchmark.problems import DataError, Problem
 from benchmark.row import Benchmark, DataNotFound
+
+TRAIN_FROM = 600_000
+"""Pictures of written training splits are numbered from here, those of all others below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,11 @@ class Pictures:
     def of(self, image: Image) -> Path:
         """The picture of a record of the annotation file."""
         return self.folder / self.name(image.file_name, image)
+
+
+def unique_number(row: Benchmark, image: AnnotatedImage) -> int:
+    """A number for a scene that becomes a picture, where the splits of a data set share a folder."""
+    return image.number + (TRAIN_FROM if row.is_train else 0)
 
 
 def homes_of(truth: Path, root: Path | None, roots: Sequence[str]) -> list[Path]:

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets.refcoco import read_answers
 from benchmark.formats import reason_seg, referring_results
+from benchmark.formats.image_files import write_jpeg
 from benchmark.formats.listing import Listing
 from benchmark.problems import Problem
 from benchmark.row import Benchmark, DataNotFound
@@ -49,6 +51,14 @@ class ReasonSegLayout:
     def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
         """The JSON form."""
         referring_results.write_results(path, predictions)
+
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """A picture and a JSON for every scene."""
+        for row in rows:
+            home = root / self.roots[0] / row.split
+            for image in scenes.images(row):
+                write_jpeg(home / f"{image.number:06d}.jpg", image.image)
+                reason_seg.write_question(home / f"{image.number:06d}.json", reason_seg.question_about(image))
 
 
 _row = partial(

@@ -6,16 +6,20 @@ train2014/ below the data root, its coco/ or images/.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from benchmark import labels
+from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
-from benchmark.datasets.pictures import Pictures, homes_of
+from benchmark.datasets.pictures import Pictures, homes_of, unique_number
 from benchmark.formats import mask_folder, refer, referring_results
+from benchmark.formats.image_files import write_jpeg
 from benchmark.formats.image_records import Image
 from benchmark.formats.listing import Listing
+from benchmark.formats.refer_scenes import ReferBook
 from benchmark.problems import DataError, Problem
 from benchmark.row import Benchmark
 
@@ -27,15 +31,26 @@ PICTURES = (
     "coco2014/train2014",
     "images/mscoco/images/train2014",
 )
+INSTANCE_LABELS = "coco_panoptic"
+"""Whose things are the categories of instances.json."""
+LOCATIONS = frozenset(
+    ("left", "right", "above", "below", "behind", "front", "leftmost", "rightmost", "topmost", "bottommost")
+)
+"""Words of place, which RefCOCO+ forbade its annotators."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferLayout:
-    """The REFER API's layout. folder: of the data set. refs: names of its reference file, the first found is read."""
+    """The REFER API's layout. folder: of the data set. refs: names of its reference file, the first found is read.
+
+    any_number: expressions may refer to several things or to none. unsaid: words that no expression holds.
+    """
 
     folder: str
     refs: tuple[str, ...]
     how_to_get: str
+    any_number: bool = False
+    unsaid: frozenset[str] = frozenset()
     roots: tuple[str, ...] = (".", "refer", "refer/data", "refer_seg")
 
     def landmark(self, row: Benchmark) -> str:
@@ -70,6 +85,15 @@ class ReferLayout:
         """The JSON form."""
         referring_results.write_results(path, predictions)
 
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """The reference file with all splits, instances.json, and the pictures in train2014/."""
+        book = ReferBook(labels=labels.load(INSTANCE_LABELS), any_number=self.any_number, unsaid=self.unsaid)
+        for row in rows:
+            for image in scenes.images(replace(row, labels=INSTANCE_LABELS)):
+                name = book.add(image, unique_number(row, image), row.split)
+                write_jpeg(root / PICTURES[0] / name, image.image)
+        book.write(root / self.folder, self.refs[0])
+
 
 def read_answers(path: Path, samples: SampleSet) -> tuple[PredictionSet, Mapping[str, int]]:
     """Predictions of expressions: a JSON of masks and boxes, or a folder of PNGs named by sample."""
@@ -86,9 +110,9 @@ def _pictures(homes: Iterable[Path]) -> Pictures:
     return Pictures.below(homes, PICTURES, name)
 
 
-def _layout(folder: str, *refs: str, how_to_get: str = "") -> ReferLayout:
+def _layout(folder: str, *refs: str, unsaid: frozenset[str] = frozenset()) -> ReferLayout:
     source = f"Download {folder}.zip as https://github.com/lichengunc/refer says, and COCO's train2014 pictures"
-    return ReferLayout(folder=folder, refs=refs, how_to_get=how_to_get or source)
+    return ReferLayout(folder=folder, refs=refs, how_to_get=source, unsaid=unsaid)
 
 
 _row = partial(
@@ -105,7 +129,12 @@ _NOTES = (
     "part of COCO train2017: leave val and test pictures out of training."
 )
 _refcoco = partial(_row, dataset="refcoco", layout=_layout("refcoco", "refs(unc).p", "refs(unc).json"), notes=_NOTES)
-_plus = partial(_row, dataset="refcoco+", layout=_layout("refcoco+", "refs(unc).p", "refs(unc).json"), notes=_NOTES)
+_plus = partial(
+    _row,
+    dataset="refcoco+",
+    layout=_layout("refcoco+", "refs(unc).p", "refs(unc).json", unsaid=LOCATIONS),
+    notes=_NOTES,
+)
 _g = partial(_row, dataset="refcocog", layout=_layout("refcocog", "refs(umd).p", "refs(umd).json"), notes=_NOTES)
 _g_google = partial(
     _row,
@@ -116,11 +145,11 @@ _g_google = partial(
 _gref = partial(
     _row,
     dataset="grefcoco",
-    layout=_layout(
-        "grefcoco",
-        "grefs(unc).json",
-        "grefs(unc).p",
+    layout=ReferLayout(
+        folder="grefcoco",
+        refs=("grefs(unc).json", "grefs(unc).p"),
         how_to_get="Download gRefCOCO from https://github.com/henghuiding/gRefCOCO, and COCO's train2014 pictures",
+        any_number=True,
     ),
     metric="generalized_referring",
     main_score="gIoU",

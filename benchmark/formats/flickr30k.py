@@ -178,7 +178,10 @@ def read_results(path: Path, sample_ids: Sequence[str]) -> tuple[PredictionSet, 
 
 
 def write_results(path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
-    """Write predictions as one result file, boxes as corners by falling score."""
+    """Write predictions as one result file, boxes as corners by falling score.
+
+    The form cannot say that there is nothing, so a phrase without boxes gets one without area, which finds nothing.
+    """
     sentences: dict[tuple[str, int], dict[int, list[Any]]] = {}
     for sample, prediction in predictions:
         found = prediction.frames[0]
@@ -188,7 +191,7 @@ def write_results(path: Path, predictions: Iterable[tuple[Sample, Prediction]]) 
         boxes = found.boxes[np.argsort(-found.score, kind="stable")]
         if found.box_format == "xywh":
             boxes = np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), axis=1)
-        sentences.setdefault((image_id, int(sentence)), {})[int(place)] = boxes.tolist()
+        sentences.setdefault((image_id, int(sentence)), {})[int(place)] = boxes.tolist() or [[0.0] * 4]
     write_json(
         path,
         [

@@ -21,7 +21,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark import masks
+from benchmark import masks, polygons
+from benchmark.annotated import AnnotatedImage, ExpressionKind
 from benchmark.contract import Prompt, Truth, make_instances
 from benchmark.formats.coco_instances import FARTHEST
 from benchmark.formats.image_files import header_size
@@ -32,6 +33,10 @@ from benchmark.problems import DataError, Problem
 
 TARGET, IGNORED = 1, 255
 DROPPED = "flag"
+LONG = (ExpressionKind.RELATION, ExpressionKind.REASONING)
+"""Expressions that are written as sentences; the others are phrases."""
+ASKS_FOR_NOTHING = 20
+"""Every so many scenes are asked for what they do not show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +116,23 @@ def write_question(path: Path, question: Question) -> None:
         for shape in question.shapes
     ]
     write_json(path, {"text": [question.text], "is_sentence": question.is_long, "shapes": shapes})
+
+
+def question_about(image: AnnotatedImage) -> Question:
+    """One question about a scene, long and short in turn. Crowds are ignored."""
+    is_long = image.number % 2 == 0
+    found = [one for one in image.expressions if one.segment_ids]
+    fitting = [one for one in found if (one.kind in LONG) == is_long] or found
+    if not fitting or image.number % ASKS_FOR_NOTHING == 0:
+        fitting = [one for one in image.expressions if not one.segment_ids]
+    asked = fitting[image.number // 2 % len(fitting)]
+    crowds = [segment.id for segment in image.panoptic.segments if segment.is_crowd]
+    shapes = [
+        Shape(points=outline.astype(np.float64), is_ignored=segment_id in crowds)
+        for segment_id in (*asked.segment_ids, *crowds)
+        for outline in polygons.through_centres(image.panoptic.segment_id == segment_id)
+    ]
+    return Question(text=asked.sentence, is_long=asked.kind in LONG, shapes=tuple(shapes))
 
 
 def draw(shapes: Sequence[Shape], size: tuple[int, int]) -> NDArray[np.uint8]:
