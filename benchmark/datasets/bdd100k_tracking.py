@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.annotated import Scenes
 from benchmark.contract import Instances, Prediction, PredictionSet, Sample, SampleSet, Task, Truth
 from benchmark.datasets import sequences
 from benchmark.datasets.sequences import Clip
-from benchmark.formats import bdd100k_bitmasks, scalabel_tracks
-from benchmark.formats.image_files import header_size
+from benchmark.formats import bdd100k_bitmasks, bdd100k_scenes, scalabel_tracks
+from benchmark.formats.image_files import header_size, write_jpeg
 from benchmark.formats.listing import Listing, problems_of
 from benchmark.formats.scalabel_tracks import TrackedVideo
 from benchmark.problems import DataError, Problem, raise_if_any
@@ -89,6 +90,22 @@ class Bdd100kTracks:
                 file = path / sample.sample_id / f"{picture.stem}.png"
                 bdd100k_bitmasks.write_frame(file, sample.size, [(found, 0)], row.label_set)
 
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """A video a clip; masks both as bitmasks and as JSON."""
+        home = root / self.roots[0]
+        for row in rows:
+            has_masks = row.task is Task.MOTS
+            *bitmasks, documents = (home / name for name in _label_folders(row)[: 1 + has_masks])
+            for clip in scenes.clips(row):
+                name = f"{clip.number:08x}-{row.split.encode().hex():0>8.8}"
+                file = documents / f"{name}.json"
+                bdd100k_scenes.write_json_truth(file, name, clip, row.label_set, has_masks=has_masks)
+                for folder in bitmasks:
+                    bdd100k_scenes.write_bitmasks(folder / name, name, clip, row.label_set)
+                pictures = bdd100k_scenes.frame_names(name, len(clip.images))
+                for picture, image in zip(pictures, clip.images, strict=True):
+                    write_jpeg(home / _picture_folder(row) / name / picture, image)
+
 
 def _label_folders(row: Benchmark) -> tuple[str, ...]:
     if row.task is Task.MOT:
@@ -107,16 +124,21 @@ def _listing(row: Benchmark, home: Path, pictures: Path) -> Listing:
         return sequences.listing(files, lambda name: _bitmask_clip(row, name, files[name], pictures))
     videos = scalabel_tracks.read_videos(_jsons(home), row.label_set, has_masks=row.task is Task.MOTS, is_truth=True)
 
-    # A video without objects has no mask that says its size.
-    known = next((video.masks[0].size for video in videos.values() if video.masks), SIZE)
+    # A video without objects has no mask that says its size, one of boxes has none at all.
+    known = next((video.masks[0].size for video in videos.values() if video.masks), None)
 
     def build(name: str) -> Clip:
         video = videos[name]
         frames = tuple(pictures / name / frame for frame in video.frames)
-        size = video.masks[0].size if video.masks else known
+        size = video.masks[0].size if video.masks else known or _size_of(frames)
         return Clip(name=name, frames=frames, size=size, truth=video.truth())
 
     return sequences.listing(videos, build)
+
+
+def _size_of(frames: Sequence[Path]) -> tuple[int, int]:
+    """That of the first picture where it is there."""
+    return header_size(frames[0]) if frames and frames[0].is_file() else SIZE
 
 
 def _bitmask_clip(row: Benchmark, name: str, paths: Sequence[Path], pictures: Path) -> Clip:
@@ -132,7 +154,7 @@ def _hidden(folder: Path) -> Clip:
     if not frames:
         raise DataError([Problem(place=str(folder), message="holds no pictures", remedy=NOT_YET)])
     truth: Truth = sequences.hidden(len(frames))
-    return Clip(name=folder.name, frames=frames, size=SIZE, truth=truth)
+    return Clip(name=folder.name, frames=frames, size=_size_of(frames), truth=truth)
 
 
 def _bitmasks(folder: Path) -> dict[str, list[Path]]:

@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task, Truth
 from benchmark.datasets import sequences
 from benchmark.datasets.sequences import Clip
-from benchmark.formats import mot_text
+from benchmark.formats import mot_scenes, mot_text
 from benchmark.formats.image_files import header_size
 from benchmark.formats.listing import Listing
 from benchmark.formats.mot_text import Table
@@ -25,6 +26,8 @@ from benchmark.problems import DataError, Problem
 from benchmark.row import Benchmark
 
 TRUTH = "gt/gt.txt"
+DETECTORS = {"mot17": ("DPM", "FRCNN", "SDP")}
+"""Data sets that have every scene once for each detector."""
 EXAMPLES = {"mot15": "TUD-Campus", "mot16": "MOT16-02", "mot17": "MOT17-02-DPM", "mot20": "MOT20-01"}
 
 
@@ -74,6 +77,16 @@ class MotLayout:
         """A folder of <sequence>.txt."""
         for sample, prediction in predictions:
             mot_text.write_results(path / f"{sample.sample_id}.txt", prediction)
+
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """A sequence a clip, in MOT17 one for each detector."""
+        for row in rows:
+            home, detectors = root / self.roots[0] / row.split, DETECTORS.get(row.dataset, ())
+            for number, clip in enumerate(scenes.clips(row), start=1):
+                name = f"{row.dataset.upper()}-{number:02d}"
+                for folder, detector in [(f"{name}-{one}", one) for one in detectors] or [(name, "SDP")]:
+                    has_classes = row.dataset != "mot15"
+                    mot_scenes.write_sequence(home / folder, clip, detector=detector, has_classes=has_classes)
 
 
 def _clip(row: Benchmark, name: str, home: Path, file: Path) -> Clip:

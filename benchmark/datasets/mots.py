@@ -1,24 +1,26 @@
 """KITTI MOTS and MOTSChallenge: multi-object tracking and segmentation.
 
 {KITTI_MOTS, kitti_mots, .}/{instances_txt/0002.txt | instances/0002/000000.png}, training/image_02/0002/000000.png
+{KITTI_MOTS, kitti_mots, .}/val.seqmap: a line "0002 empty 000000 000233" a sequence of the split, where it is there
 {MOTS, MOTSChallenge, .}/{train,test}/MOTS20-02/{gt/gt.txt, img1/000001.jpg, seqinfo.ini}
 {MOTS, MOTSChallenge, .}/{train,test}/{instances_txt/0002.txt | instances/0002/000001.png}, images/0002/000001.jpg
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task, Truth
 from benchmark.datasets import sequences
 from benchmark.datasets.sequences import Clip
-from benchmark.formats import mots_text
-from benchmark.formats.image_files import header_size
+from benchmark.formats import mots_scenes, mots_text, sequence_map
+from benchmark.formats.image_files import header_size, write_jpeg, write_png
 from benchmark.formats.listing import Listing
-from benchmark.formats.sequence_info import FILE
+from benchmark.formats.sequence_info import FILE, SequenceInfo, write_info
 from benchmark.problems import DataError, Problem
 from benchmark.row import Benchmark
 
@@ -103,6 +105,23 @@ class MotsLayout:
             file = path / f"{sample.sample_id}.txt"
             mots_text.write_results(file, prediction, row.label_set, self.first_frame)
 
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """KITTI's folders with truth as text and PNGs, or MOTSChallenge's with a folder a sequence."""
+        home = root / self.roots[0]
+        for row in rows:
+            if row.dataset == "kitti":
+                _write_kitti(home, row, scenes)
+                continue
+            for number, clip in enumerate(scenes.clips(row), start=1):
+                name = f"MOTS20-{number:02d}"
+                truth = mots_scenes.truth_of(clip, row.label_set)
+                mots_text.write_truth(home / row.split / name / "gt" / "gt.txt", truth, row.label_set, self.first_frame)
+                num_frames, height, width = clip.images.shape[:3]
+                info = SequenceInfo(folder="img1", extension=".jpg", num_frames=num_frames, size=(height, width))
+                write_info(home / row.split / name / FILE, name, info)
+                for path, image in zip(info.pictures(home / row.split / name), clip.images, strict=True):
+                    write_jpeg(path, image)
+
     def _clip(self, row: Benchmark, source: Source) -> Clip:
         info = sequences.info_of(source.pictures.parent)
         length = info.num_frames if info else source.length
@@ -135,13 +154,27 @@ class MotsLayout:
         return mots_text.read_pngs(paths, row.label_set), num_frames, size or mots_text.png_size(paths)
 
 
+def _write_kitti(home: Path, row: Benchmark, scenes: Scenes) -> None:
+    lengths: dict[str, int] = {}
+    for name, clip in zip(KITTI_LENGTHS[row.split], scenes.clips(row), strict=False):
+        truth = mots_scenes.truth_of(clip, row.label_set)
+        mots_text.write_truth(home / TEXTS[0] / f"{name}.txt", truth, row.label_set, 0)
+        mots_text.write_pngs(home / PNGS / name, truth, lambda index: f"{index:06d}.png")
+        pictures = _pictures(home / "training" / "image_02" / name, len(clip.images), 0, ".png")
+        for path, image in zip(pictures, clip.images, strict=True):
+            write_png(path, image)
+        lengths[name] = len(clip.images)
+    sequence_map.write(home / f"{row.split}.seqmap", lengths)
+
+
 def _kitti(row: Benchmark, folder: Path) -> list[Source]:
     homes = [folder, folder / "training"]
     home = next((one for one in homes if any((one / name).is_dir() for name in (*TEXTS, PNGS))), None)
     if home is None:
         return []
     pictures = next((one / "image_02" for one in (home, folder / "training") if (one / "image_02").is_dir()), None)
-    return _together(home, KITTI_LENGTHS[row.split], str(pictures or folder / "training" / "image_02"))
+    listed = sequence_map.read(folder / f"{row.split}.seqmap")
+    return _together(home, listed or KITTI_LENGTHS[row.split], str(pictures or folder / "training" / "image_02"))
 
 
 def _together(home: Path, lengths: Mapping[str, int], pictures: str) -> list[Source]:

@@ -8,14 +8,15 @@ Every fifth frame is annotated and listed. The truth of validation and test is p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets.pictures import Pictures, homes_of, the_file
-from benchmark.formats import youtube_vis, youtube_vis_results
+from benchmark.formats import youtube_vis, youtube_vis_results, youtube_vis_scenes
 from benchmark.formats.listing import Listing
 from benchmark.problems import DataError, Problem
 from benchmark.row import Benchmark
@@ -27,11 +28,16 @@ _WORDS: Mapping[str, str] = {"train": "train", "val": "valid", "test": "test"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoInstanceLayout:
-    """Annotation files named in the ways that are in use. files: patterns of {word} and {split}, the official first."""
+    """Annotation files named in the ways that are in use. files: patterns of {word} and {split}, the official first.
+
+    pictures: pattern of their folder. picture: index of a listed frame -> file name.
+    """
 
     roots: tuple[str, ...]
     how_to_get: str
     files: tuple[str, ...]
+    pictures: str
+    picture: Callable[[int], str]
 
     def landmark(self, row: Benchmark) -> str:
         """The annotation file."""
@@ -62,6 +68,14 @@ class VideoInstanceLayout:
     def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
         """The same form."""
         youtube_vis_results.write_results(path, predictions, row.label_set)
+
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """A video a clip."""
+        home = root / self.roots[0]
+        for row in rows:
+            folder = home / self.pictures.format(word=_WORDS[row.split])
+            samples = youtube_vis_scenes.write_pictures(scenes.clips(row), folder, self.picture)
+            youtube_vis.write(home / self.landmark(row), samples, row.label_set)
 
     def _names(self, row: Benchmark) -> list[str]:
         return [pattern.format(word=_WORDS[row.split], split=row.split) for pattern in self.files]
@@ -109,20 +123,38 @@ def _rows(dataset: str, layout: VideoInstanceLayout, counts: tuple[int, int, int
     )
 
 
+EVERY = 5
+"""YouTube-VIS lists every fifth frame."""
+
+
+def _fifth(index: int) -> str:
+    return f"{EVERY * index:05d}.jpg"
+
+
+def _numbered(index: int) -> str:
+    return f"img_{index + 1:07d}.jpg"
+
+
 YOUTUBE_VIS19 = VideoInstanceLayout(
     roots=("ytvis_2019", "youtube_vis_2019", "YouTube-VIS-2019", "."),
     how_to_get="Download YouTube-VIS 2019 from https://youtube-vos.org/dataset/vis",
     files=_YEAR_FILES,
+    pictures="{word}/JPEGImages",
+    picture=_fifth,
 )
 YOUTUBE_VIS21 = VideoInstanceLayout(
     roots=("ytvis_2021", "youtube_vis_2021", "YouTube-VIS-2021", "."),
     how_to_get="Download YouTube-VIS 2021 from https://youtube-vos.org/dataset/vis",
     files=("{word}/instances.json", "{word}.json", "annotations/instances_{split}_sub.json", "annotations/{word}.json"),
+    pictures="{word}/JPEGImages",
+    picture=_fifth,
 )
 OVIS = VideoInstanceLayout(
     roots=("ovis", "OVIS", "ovis_2021", "OVIS_2021", "."),
     how_to_get="Download OVIS from https://songbai.site/ovis",
     files=("annotations_{word}.json", "annotations/{word}.json", "annotations/annotations_{word}.json", "{word}.json"),
+    pictures="{word}",
+    picture=_numbered,
 )
 
 ROWS = (
