@@ -95,6 +95,7 @@ def _pictures(row: Benchmark, homes: Iterable[Path]) -> Pictures:
 LAYOUT = CocoLayout()
 _row = partial(Benchmark, dataset="coco", labels="coco_panoptic", layout=LAYOUT)
 _val = partial(_row, split="val2017", num_samples=5000)
+_train = partial(_row, split="train2017", num_samples=118287, is_train=True)
 
 ROWS = (
     _val(
@@ -110,7 +111,7 @@ ROWS = (
         task=Task.INSTANCE,
         metric="coco_segm_ap",
         main_score="AP",
-        protocols=("coco",),
+        protocols=("coco", "boundary"),
         notes="Truth is instances_val2017.json. With --truth panoptic_val2017.json the objects are derived "
         "from it; OneFormer's AP is that number.",
     ),
@@ -131,15 +132,37 @@ ROWS = (
         protocols=("present", "all", "union"),
         notes="Derived from panoptic truth (133 classes), crowds included; classes without truth are skipped.",
     ),
-    _row(
+    _train(
         name="coco_panoptic_train2017",
         task=Task.PANOPTIC,
-        split="train2017",
         metric="panoptic_quality",
         main_score="PQ",
         protocols=("coco",),
-        num_samples=118287,
-        is_train=True,
         notes="Joint training derives all three tasks from panoptic truth.",
+    ),
+    _train(
+        name="coco_instance_train2017",
+        task=Task.INSTANCE,
+        metric="coco_segm_ap",
+        main_score="AP",
+        protocols=("coco", "boundary"),
+        notes="Truth is instances_train2017.json.",
+    ),
+    _train(
+        name="coco_detection_train2017",
+        task=Task.DETECTION,
+        labels="coco",
+        metric="coco_bbox_ap",
+        main_score="AP",
+        protocols=("coco",),
+        notes="Boxes of instances_train2017.json.",
+    ),
+    _train(
+        name="coco_semantic_train2017",
+        task=Task.SEMANTIC,
+        metric="semantic_iou",
+        main_score="mIoU",
+        protocols=("present", "all", "union"),
+        notes="Derived from panoptic truth (133 classes), crowds included.",
     ),
 )

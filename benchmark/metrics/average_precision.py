@@ -3,27 +3,26 @@
 Per class and image, detections take truths greedily by score at ten IoU thresholds and in four ranges of area; the
 precision envelope is sampled at 101 recalls. Crowds and truths outside a range are ignored. Deviations: a truth whose
 object id is 0 can be matched (pycocotools counts it as missed), no results at all score 0 (it raises), and what it
-marks -1 is NaN. ADE20K's official protocol is the same with 1, 50 and 255 detections per image and class.
+marks -1 is NaN. ADE20K's official protocol is the same with 1, 50 and 255 detections per image and class; boundary AP
+compares masks and their boundaries, see `overlaps`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark import masks
 from benchmark.contract import Instances, Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
-from benchmark.metrics import frames, laws
+from benchmark.metrics import frames, laws, overlaps
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.metrics.precision_curve import ClassCurve, Integral
 from benchmark.metrics.weighted_curves import WeightedCurves
-from benchmark.problems import BenchmarkError
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 AREA_RANGES = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]])
@@ -44,20 +43,21 @@ EMPTY: dict[str, NDArray[Any]] = {
 class CocoAP:
     """AP over the thing classes of `labels`.
 
-    iou_type: what is compared; "segm" measures detections by mask area, "bbox" by width x height.
+    iou_type: what is compared; "bbox" measures detections by width x height, the others by mask area.
     max_dets: detections kept per image and class, ascending; the largest one is used for every AP.
     """
 
     labels: LabelSet
-    iou_type: Literal["segm", "bbox"] = "segm"
+    iou_type: overlaps.Kind = "segm"
     max_dets: tuple[int, ...] = (1, 10, 100)
 
     def measure(self, sample: Sample, prediction: Prediction) -> Stats:
         """Match the detections of one image; keeps a row a detection and a row a truth."""
         truth, found = frames.pair(sample, prediction, Instances)
-        self._check(sample, truth, found)
+        overlaps.check(sample.sample_id, self.iou_type, truth, found)
         things = np.flatnonzero(self.labels.is_thing)
         present = np.intersect1d(np.union1d(truth.class_index, found.class_index), things)
+        found = replace(found, area=overlaps.areas(self.iou_type, found))
         parts = [self._measure_class(truth, found, int(class_index)) for class_index in present]
         return stats_of(sample.sample_id, parts)
 
@@ -65,37 +65,18 @@ class CocoAP:
         """Sort each class by score once; the returned function repeats, cuts and integrates."""
         return pool(stats, self.labels, self.max_dets)
 
-    def _check(self, sample: Sample, truth: Instances, found: Instances) -> None:
-        if self.iou_type == "segm" and (truth.masks is None or found.masks is None):
-            role = "truth" if truth.masks is None else "prediction"
-            raise BenchmarkError(f"{sample.sample_id}: {role} has no masks, this metric compares masks.")
-        if np.isnan(found.score).any():
-            raise BenchmarkError(f"{sample.sample_id}: prediction holds a score that is NaN. Write finite scores.")
-
     def _measure_class(self, truth: Instances, found: Instances, class_index: int) -> dict[str, NDArray[Any]]:
         truths = np.flatnonzero(truth.class_index == class_index)
         ranked = rank(found.class_index, found.score, class_index, self.max_dets[-1])
-        ious, areas = self._compare(found, ranked, truth, truths)
+        is_crowd = truth.is_crowd[truths]
         return match_class(
             class_index,
             found.score[ranked],
-            ious,
-            areas=areas,
-            is_crowd=truth.is_crowd[truths],
+            overlaps.compare(self.iou_type, found, ranked, truth, truths, is_crowd),
+            areas=found.area[ranked],
+            is_crowd=is_crowd,
             truth_areas=truth.area[truths],
         )
-
-    def _compare(
-        self, found: Instances, ranked: NDArray[np.int64], truth: Instances, truths: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """IoU float64 [D, G] and the areas float64 [D] of the detections."""
-        is_crowd = truth.is_crowd[truths]
-        if self.iou_type == "bbox":
-            boxes = _xywh(found)[ranked]
-            return masks.box_iou(boxes, _xywh(truth)[truths], is_crowd), boxes[:, 2] * boxes[:, 3]
-        detections = [(found.masks or ())[row] for row in ranked]
-        ious = masks.iou(detections, [(truth.masks or ())[row] for row in truths], is_crowd)
-        return ious, masks.areas(detections).astype(np.float64)
 
 
 def score_names(max_dets: Sequence[int]) -> tuple[str, ...]:
@@ -232,19 +213,11 @@ def _scores(points: Mapping[str, Integral], num_samples: int, max_dets: tuple[in
     return Scores(values=values, counts=counts, per_class=per_class, num_expected=num_samples, num_scored=num_samples)
 
 
-def _xywh(instances: Instances) -> NDArray[np.float64]:
-    if instances.box_format == "xywh":
-        return instances.boxes
-    if instances.box_format == "xyxy":
-        return np.concatenate((instances.boxes[:, :2], instances.boxes[:, 2:] - instances.boxes[:, :2]), axis=1)
-    raise BenchmarkError(f"Boxes are in format {instances.box_format!r}; this metric reads 'xywh' and 'xyxy'.")
-
-
 def _stack(parts: Sequence[NDArray[np.float64]], shape: tuple[int, ...]) -> NDArray[np.float64]:
     return np.stack(parts) if parts else np.full((1, *shape), np.nan)
 
 
-def _coco(kind: Literal["segm", "bbox"], caps: tuple[int, ...]) -> Protocol:
+def _coco(kind: overlaps.Kind, caps: tuple[int, ...]) -> Protocol:
     return Protocol(build=lambda labels: CocoAP(labels, kind, caps), score_names=score_names(caps))
 
 
@@ -253,7 +226,11 @@ _TOOL = "pycocotools 2.0.11"
 LAWS = laws.average_precision(("AR1", "AR10", "AR100"))
 
 ENTRIES = {
-    "coco_segm_ap": MetricEntry(protocols={"coco": _coco("segm", _COCO)}, tool=_TOOL, laws=LAWS),
+    "coco_segm_ap": MetricEntry(
+        protocols={"coco": _coco("segm", _COCO), "boundary": _coco("boundary", _COCO)},
+        tool=f"{_TOOL}, boundary-iou-api (boundary)",
+        laws=LAWS,
+    ),
     "coco_bbox_ap": MetricEntry(protocols={"coco": _coco("bbox", _COCO)}, tool=_TOOL, laws=LAWS),
     "ade20k_segm_ap": MetricEntry(
         protocols={"coco": _coco("segm", _COCO), "places": _coco("segm", _PLACES)},
