@@ -68,6 +68,8 @@ def has_boxes(found: Instances) -> bool:
 def boxes_xywh(objects: Instances) -> NDArray[np.float64]:
     """Boxes (x, y, w, h), float64 [N, 4]. Raises BenchmarkError for an unknown format."""
     match objects.box_format:
+        case _ if not len(objects):
+            return np.zeros((0, 4))
         case "xywh":
             return objects.boxes
         case "xyxy":

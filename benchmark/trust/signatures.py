@@ -1,0 +1,169 @@
+"""Signs of mistakes that need no other reading: nothing anywhere, copies, equal scores, maps of two values.
+
+Each looks at some samples and returns what it found with the count behind it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from benchmark.box_tracks import BoxTrack
+from benchmark.contract import IGNORE, Annotation, Instances, LabelMap, Panoptic, Prediction, Sample
+from benchmark.trust.suspicion import Case, Change, Diagnosis, each_frame, take
+
+MOST_COPIES = 0.2
+LEAST_COPIES = 3
+MOST_SHARED = 0.5
+LEAST_SAMPLES = 4
+LEAST_SCORES = 20
+
+
+def find(case: Case, now: float) -> Iterator[Diagnosis]:
+    """Every sign that some samples show. now: their score."""
+    if _is_empty(case):
+        yield Diagnosis(
+            name="predictions_empty",
+            cause="no prediction holds an object or a class",
+            remedy="Check the score threshold and that the files are those of a finished run",
+            evidence=f"none of {len(case.pairs)} samples looked at, though the truth holds some",
+        )
+        return
+    yield from _copies(case, now)
+    yield from _shared(case)
+    if now < 0.9:
+        yield from _equal_scores(case)
+        yield from _two_values(case)
+
+
+def _is_empty(case: Case) -> bool:
+    is_answered = any(_holds(frame) for _, answer in case.pairs for frame in _some(answer.frames))
+    has_truth = any(
+        _holds(frame) for sample, _ in case.pairs if sample.truth is not None for frame in _some(sample.truth.frames)
+    )
+    return has_truth and not is_answered
+
+
+def _some(frames: Any) -> Iterator[Annotation]:
+    if isinstance(frames, BoxTrack):
+        yield from (frames[index] for index in range(0, len(frames), max(1, len(frames) // 8)))
+    else:
+        yield from frames
+
+
+def _holds(frame: Annotation) -> bool:
+    if isinstance(frame, Instances):
+        return len(frame) > 0 and (frame.masks is not None or bool(np.nan_to_num(frame.boxes).any()))
+    return bool((frame.class_index != IGNORE).any()) if isinstance(frame, LabelMap) else len(frame.segments) > 0
+
+
+def _copies(case: Case, now: float) -> Iterator[Diagnosis]:
+    frames = [frame for _, answer in case.pairs if not isinstance(answer.frames, BoxTrack) for frame in answer.frames]
+    objects = [frame for frame in frames if isinstance(frame, Instances)]
+    num, kept = sum(map(len, objects)), sum(len(_originals(frame)) for frame in objects)
+    if num - kept < max(LEAST_COPIES, MOST_COPIES * num):
+        return
+    change: Change = lambda sample, answer: each_frame(answer, _without_copies)  # noqa: E731 (typed and used once)
+    yield Diagnosis(
+        name="predictions_duplicated",
+        cause="predictions occur more than once",
+        remedy="Write every object once; check that results of several processes were not joined twice",
+        evidence=f"{num - kept:,} of {num:,} objects are exact copies; without them {case.score_name} would be "
+        f"{case.value(change):.3f} instead of {now:.3f}",
+    )
+
+
+def _originals(frame: Instances) -> list[int]:
+    """Rows of objects that no earlier row equals in class and shape."""
+    shapes = frame.masks if frame.masks is not None else [row.tobytes() for row in frame.boxes]
+    first: dict[Any, int] = {}
+    for row, key in enumerate(zip(frame.class_index.tolist(), shapes, strict=True)):
+        first.setdefault(key, row)
+    return list(first.values())
+
+
+def _without_copies(frame: Annotation) -> Annotation:
+    return take(frame, _originals(frame)) if isinstance(frame, Instances) else frame
+
+
+def _shared(case: Case) -> Iterator[Diagnosis]:
+    """Answers that are equal to another picture's although the truths differ."""
+    answers = [_shown(answer) for _, answer in case.pairs]
+    truths = [_shown(sample.truth) for sample, _ in case.pairs]
+    pictures = [_picture(sample) for sample, _ in case.pairs]
+    filled = [index for index, one in enumerate(answers) if one is not None]
+    num = sum(
+        any(
+            answers[one] == answers[other] and truths[one] != truths[other] and pictures[one] != pictures[other]
+            for other in filled
+        )
+        for one in filled
+    )
+    if len(filled) >= LEAST_SAMPLES and num >= MOST_SHARED * len(filled):
+        yield Diagnosis(
+            name="samples_duplicated",
+            cause="different samples have the same prediction",
+            remedy="Check that every sample is predicted from its own picture and written under its own id",
+            evidence=f"{num} of {len(filled)} predictions equal another sample's, whose truth differs",
+        )
+
+
+def _shown(side: Any) -> bytes | None:
+    """What the first and middle frames show, as bytes; None for nothing."""
+    if side is None or not len(side.frames):
+        return None
+    chosen = [side.frames[0], side.frames[len(side.frames) // 2]]
+    return b"".join(map(_bytes, chosen)) if any(map(_holds, chosen)) else None
+
+
+def _bytes(frame: Annotation) -> bytes:
+    match frame:
+        case Instances():
+            counts = b"".join(rle.counts for rle in frame.masks or ())
+            return frame.class_index.tobytes() + (counts if frame.masks is not None else frame.boxes.tobytes())
+        case LabelMap():
+            return frame.class_index.tobytes()
+        case Panoptic():
+            return frame.segment_id.tobytes()
+
+
+def _picture(sample: Sample) -> str:
+    return str(sample.frames[0]) if len(sample.frames) else sample.sample_id
+
+
+def _equal_scores(case: Case) -> Iterator[Diagnosis]:
+    if "AP" not in case.score_name:
+        return
+    scores = Counter(score for _, answer in case.pairs for score in _scores(answer))
+    if len(scores) == 1 and scores.total() >= LEAST_SCORES:
+        yield Diagnosis(
+            name="scores_equal",
+            cause="all scores are equal, so average precision ranks by file order",
+            remedy="Write the confidence of every object",
+            evidence=f"all {scores.total()} scores are {next(iter(scores)):g}",
+        )
+
+
+def _scores(answer: Prediction) -> list[float]:
+    if answer.tracks is not None:
+        return list(map(float, answer.tracks.score))
+    return [float(one) for frame in answer.frames if isinstance(frame, Instances) for one in frame.score]
+
+
+def _two_values(case: Case) -> Iterator[Diagnosis]:
+    """Label maps that hold one class at most, beside pixels of none."""
+    maps = [(s.truth.frames[0], a.frames[0]) for s, a in case.pairs if s.truth and isinstance(a.frames[0], LabelMap)]
+    found = {int(value) for _, one in maps if isinstance(one, LabelMap) for value in np.unique(one.class_index)}
+    true = {int(value) for one, _ in maps if isinstance(one, LabelMap) for value in np.unique(one.class_index)}
+    num = case.labels.num_classes
+    classes = {value for value in found if value < num}
+    if maps and len(classes) <= 1 < len({value for value in true if value < num}):
+        yield Diagnosis(
+            name="maps_of_two_values",
+            cause="the maps hold a picture of 0 and 255, or a single class, where class ids are expected",
+            remedy="Write the class id of every pixel",
+            evidence=f"{len(maps)} maps hold {len(found)} values, {len(classes)} of them a class",
+        )

@@ -1,0 +1,471 @@
+"""The mutant catalogue: common mistakes made on the truth, what each costs, and the diagnosis that it must get.
+
+Costs are derived from the worlds of `mutant_worlds`, never recorded:
+
+    two pixels aside       IoU = 18 / 22, which passes the thresholds 0.5 to 0.8 (7 of 10), 0 to 0.8 (17 of 21)
+    half of the answers    of 8 truths a class 4 are found without a false one: COCO samples recall 0 to 0.5, 51 of 101
+    every object twice     the i-th hit of a class has precision i / (2 i - 1), equal scores keep file order; Cityscapes
+                           joins the points of equal scores, all of precision 1 / 2 but for the start at 1
+    a guess beside each    the same, and worse than a lower score would make it: no score says which is right
+    one frame late         IoU = 16 / 24 at 4 pixels a frame, 12 x 18 of 584 pixels at (8, 2)
+    ids exchanged halfway  each object shares 5 of 10 frames with a track: association 5 / 15, identity one half
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+import numpy as np
+from mutant_worlds import NUM_FRAMES, NUM_IMAGES, NUM_LONG
+from numpy.typing import NDArray
+from replay import nothing, replayed
+
+from benchmark import masks
+from benchmark.box_tracks import BoxTrack
+from benchmark.contract import Annotation, Instances, LabelMap, Panoptic, Prediction, Sample, make_instances
+
+Mutate = Callable[[int, Sample, Prediction], Prediction]
+"""(number of the sample, sample, right answer) -> wrong answer."""
+SHIFTED = 18 / 22
+LATE = 16 / 24
+LATE_LONG = 12 * 18 / (800 - 12 * 18)
+IGNORED = 65535
+
+
+def in_frames(change: Callable[[Annotation], Annotation]) -> Mutate:
+    """A mistake made in every frame."""
+    return lambda number, sample, right: replace(right, frames=tuple(change(frame) for frame in right.frames))
+
+
+def on_boxes(change: Callable[[NDArray[np.float64], str, Sample], NDArray[np.float64]]) -> Mutate:
+    """A mistake in boxes float64 [N, 4] of a format, of single tracks too."""
+
+    def mutate(number: int, sample: Sample, right: Prediction) -> Prediction:
+        if isinstance(right.frames, BoxTrack):
+            whole = right.frames.boxes
+            return replace(right, frames=BoxTrack(change(whole[:, 0], "xywh", sample)[:, None]))
+        frames = [frame for frame in right.frames if isinstance(frame, Instances)]
+        return replace(right, frames=tuple(replace(f, boxes=change(f.boxes, f.box_format, sample)) for f in frames))
+
+    return mutate
+
+
+def on_pixels(change: Callable[[NDArray[np.generic]], NDArray[np.generic]]) -> Mutate:
+    """A mistake in masks and maps [H, W]."""
+
+    def convert(frame: Annotation) -> Annotation:
+        match frame:
+            case Instances():
+                return replace(frame, masks=tuple(masks.encode(change(masks.decode(one))) for one in frame.masks or ()))
+            case LabelMap():
+                return LabelMap(class_index=change(frame.class_index))  # type: ignore[arg-type]
+            case Panoptic():
+                return Panoptic(segment_id=change(frame.segment_id), segments=frame.segments)  # type: ignore[arg-type]
+
+    return in_frames(convert)
+
+
+def on_classes(table: Mapping[int, int]) -> Mutate:
+    """Classes called otherwise, tracks too."""
+    rename = np.vectorize(lambda one: table.get(one, one), otypes=[np.int64])
+
+    def convert(frame: Annotation) -> Annotation:
+        match frame:
+            case Instances():
+                return replace(frame, class_index=rename(frame.class_index) if len(frame) else frame.class_index)
+            case LabelMap():
+                return LabelMap(class_index=rename(frame.class_index).astype(np.uint16))
+            case Panoptic():
+                renamed = [
+                    replace(one, class_index=table.get(one.class_index, one.class_index)) for one in frame.segments
+                ]
+                return Panoptic(segment_id=frame.segment_id, segments=tuple(renamed))
+
+    def mutate(number: int, sample: Sample, right: Prediction) -> Prediction:
+        tracks = right.tracks and replace(right.tracks, class_index=rename(right.tracks.class_index))
+        return replace(in_frames(convert)(number, sample, right), tracks=tracks)
+
+    return mutate
+
+
+def _scaled(drawn: NDArray[np.generic]) -> NDArray[np.generic]:
+    small = drawn[::2, ::2]
+    return np.pad(small, [(0, whole - part) for whole, part in zip(drawn.shape, small.shape, strict=True)])
+
+
+def _half(number: int, sample: Sample, right: Prediction) -> Prediction:
+    """No answer to every second sample."""
+    if number % 2 == 0:
+        return right
+    if isinstance(right.frames[0], LabelMap):
+        return in_frames(lambda frame: LabelMap(class_index=np.full_like(frame.class_index, IGNORED)))(  # type: ignore[union-attr]
+            number, sample, right
+        )
+    return nothing(sample)
+
+
+def _without_second(frame: Annotation) -> Annotation:
+    if isinstance(frame, Panoptic):
+        ids = np.where(frame.segment_id == 2, 0, frame.segment_id)
+        return Panoptic(segment_id=ids, segments=tuple(one for one in frame.segments if one.id != 2))
+    assert isinstance(frame, Instances)
+    return _rows(frame, [0])
+
+
+def _rows(frame: Instances, rows: list[int]) -> Instances:
+    return make_instances(
+        class_index=frame.class_index[rows],
+        masks=None if frame.masks is None else [frame.masks[row] for row in rows],
+        boxes=frame.boxes[rows],
+        box_format=frame.box_format,
+        area=frame.area[rows],
+        score=frame.score[rows],
+        object_id=frame.object_id[rows],
+    )
+
+
+def _twice(frame: Annotation) -> Annotation:
+    """Every object once more, under an id of its own."""
+    assert isinstance(frame, Instances)
+    rows = list(range(len(frame)))
+    both = _rows(frame, rows + rows)
+    return replace(both, object_id=np.concatenate((frame.object_id, frame.object_id + 100)))
+
+
+def _guessed(frame: Annotation) -> Annotation:
+    """Every object once more, 45 pixels below, and all with one score."""
+    assert isinstance(frame, Instances)
+    both = _twice(frame)
+    assert isinstance(both, Instances)
+    boxes = both.boxes + np.repeat([[0, 0], [0, 45]], len(frame), axis=0) @ np.array([[1, 0, 0, 0], [0, 1, 0, 0]])
+    drawn = None if both.masks is None else [masks.decode(one) for one in both.masks]
+    moved = (
+        None
+        if drawn is None
+        else tuple(
+            masks.encode(np.roll(one, 45, axis=0) if row >= len(frame) else one) for row, one in enumerate(drawn)
+        )
+    )
+    return replace(both, boxes=boxes, masks=moved, score=np.ones(len(both)))
+
+
+def _step(by: int) -> Mutate:
+    def mutate(number: int, sample: Sample, right: Prediction) -> Prediction:
+        order = np.clip(np.arange(len(right.frames)) - by, 0, len(right.frames) - 1).tolist()
+        if isinstance(right.frames, BoxTrack):
+            return replace(right, frames=BoxTrack(right.frames.boxes[order]))
+        return replace(right, frames=tuple(right.frames[index] for index in order))
+
+    return mutate
+
+
+def _exchanged(frame: Annotation) -> Annotation:
+    """Objects 1 and 2 carry each other's ids."""
+    if isinstance(frame, Panoptic):
+        return Panoptic(segment_id=np.array([0, 2, 1], np.int32)[frame.segment_id], segments=frame.segments)
+    assert isinstance(frame, Instances)
+    return replace(frame, object_id=3 - frame.object_id)
+
+
+def _switched(number: int, sample: Sample, right: Prediction) -> Prediction:
+    half = len(right.frames) // 2
+    kept, others = list(right.frames)[:half], list(right.frames)[half:]
+    return replace(right, frames=tuple(kept + [_exchanged(frame) for frame in others]))
+
+
+def _white(frame: Annotation) -> Annotation:
+    """0 and 255: the first object of a map of ids, everything but the background of a map of classes."""
+    if isinstance(frame, LabelMap):
+        ground = frame.class_index == frame.class_index[-1, -1]
+        return LabelMap(class_index=np.where(ground, 0, IGNORED).astype(np.uint16))
+    assert isinstance(frame, Panoptic)
+    ids = np.where(frame.segment_id == 1, 255, 0).astype(np.int32)
+    return Panoptic(segment_id=ids, segments=(replace(frame.segments[0], id=255),))
+
+
+def _as_corners(boxes: NDArray[np.float64], form: str, sample: Sample) -> NDArray[np.float64]:
+    """Corners where sizes are read, sizes where corners are read."""
+    sign = 1 if form == "xywh" else -1
+    return np.concatenate((boxes[:, :2], boxes[:, 2:] + sign * boxes[:, :2]), axis=1)
+
+
+def _normalised(boxes: NDArray[np.float64], form: str, sample: Sample) -> NDArray[np.float64]:
+    return boxes / np.tile(sample.size[::-1], 2)
+
+
+def _centred(boxes: NDArray[np.float64], form: str, sample: Sample) -> NDArray[np.float64]:
+    return np.concatenate((boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2:]), axis=1)
+
+
+def _aside(boxes: NDArray[np.float64], form: str, sample: Sample) -> NDArray[np.float64]:
+    return boxes + np.array([2, 0, 0, 0] if form == "xywh" else [2, 0, 2, 0])
+
+
+def _row_major(drawn: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Written row by row, read column by column."""
+    return np.ascontiguousarray(drawn.ravel(order="C").reshape(drawn.shape, order="F"))
+
+
+MUTATIONS: Mapping[str, Mutate] = MappingProxyType(
+    {
+        "boxes aside": on_boxes(_aside),
+        "pixels aside": on_pixels(lambda drawn: np.roll(drawn, 2, axis=1)),
+        "half the samples": _half,
+        "second object lost": in_frames(_without_second),
+        "classes swapped": on_classes({0: 1, 1: 0, 2: 3, 3: 2}),
+        "city classes swapped": on_classes({11: 12, 12: 11, 13: 14, 14: 13}),
+        "category ids + 1": on_classes({one: one + 1 for one in range(7)}),
+        "ids exchanged": in_frames(_exchanged),
+        "ids switched halfway": _switched,
+        "box axes": on_boxes(lambda boxes, form, sample: boxes[:, [1, 0, 3, 2]]),
+        "pixel axes": on_pixels(_row_major),
+        "boxes halved": on_boxes(lambda boxes, form, sample: boxes / 2),
+        "pixels halved": on_pixels(_scaled),
+        "twice": in_frames(_twice),
+        "a guess beside each": in_frames(_guessed),
+        "boxes as corners": on_boxes(_as_corners),
+        "boxes normalised": on_boxes(_normalised),
+        "boxes centred": on_boxes(_centred),
+        "frames late": _step(1),
+        "frames early": _step(-1),
+        "0 and 255": in_frames(_white),
+        "nothing": lambda number, sample, right: nothing(sample),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """mutation: a key of `MUTATIONS`. costs: score -> what is left of it. diagnosis: its name, "" for none."""
+
+    mutation: str
+    costs: Mapping[str, float] = field(default_factory=dict)
+    diagnosis: str = ""
+
+
+def right_answer(number: int, sample: Sample) -> Prediction:
+    """The truth of a sample with scores that fall from sample to sample."""
+    right, score = replayed(sample), 0.9 - 0.05 * number
+    if isinstance(right.frames, BoxTrack) or not isinstance(right.frames[0], Instances):
+        return right
+
+    def ranked(frame: Annotation) -> Annotation:
+        return replace(frame, score=np.full(len(frame), score)) if isinstance(frame, Instances) else frame
+
+    tracks = right.tracks and replace(right.tracks, score=np.full(len(right.tracks), score))
+    return replace(right, frames=tuple(map(ranked, right.frames)), tracks=tracks)
+
+
+def answers(mutation: str, samples: tuple[Sample, ...]) -> list[Prediction]:
+    """The mutated truth of every sample."""
+    return [MUTATIONS[mutation](number, sample, right_answer(number, sample)) for number, sample in enumerate(samples)]
+
+
+def _doubled_ap() -> float:
+    hits = np.maximum(np.ceil(np.linspace(0, 1, 101) * NUM_IMAGES - 1e-9), 1)
+    return float((hits / (2 * hits - 1)).mean())
+
+
+def _late_hota() -> float:
+    """Up to alpha 0.65 all match; beyond, the first of ten frames alone: DetA = 2 / 38, AssA = 1 / 19."""
+    return (13 + 6 / 19) / 19
+
+
+BOX_READINGS = (
+    Mutant(mutation="boxes as corners", diagnosis="boxes_are_corners"),
+    Mutant(mutation="box axes", diagnosis="box_axes_swapped"),
+    Mutant(mutation="boxes halved", diagnosis="boxes_scaled"),
+    Mutant(mutation="boxes normalised", diagnosis="boxes_normalised"),
+    Mutant(mutation="boxes centred", diagnosis="boxes_are_centred"),
+)
+MASK_READINGS = (
+    Mutant(mutation="pixel axes", diagnosis="mask_axes_swapped"),
+    Mutant(mutation="pixels halved", diagnosis="masks_scaled"),
+)
+
+
+def _zero(score: str, mutants: tuple[Mutant, ...]) -> tuple[Mutant, ...]:
+    """The same mutants, which leave nothing of a score."""
+    return tuple(replace(one, costs={score: 0.0}) for one in mutants)
+
+
+def nothing_left(score: str) -> Mutant:
+    """Silence."""
+    return Mutant(mutation="nothing", costs={score: 0.0}, diagnosis="predictions_empty")
+
+
+def _of_images(score: str, aside: str, shifted: float, half: float, twice: float | None) -> tuple[Mutant, ...]:
+    return (
+        nothing_left(score),
+        Mutant(mutation=aside, costs={score: shifted}),
+        Mutant(mutation="half the samples", costs={score: half}),
+        Mutant(mutation="twice", costs={} if twice is None else {score: twice}, diagnosis="predictions_duplicated"),
+    )
+
+
+RENAMED = (
+    Mutant(mutation="classes swapped", diagnosis="labels_permuted"),
+    Mutant(mutation="category ids + 1", diagnosis="category_ids_off_by_one"),
+)
+UNRANKED = Mutant(mutation="a guess beside each", costs={"AP": _doubled_ap()}, diagnosis="scores_equal")
+AP_OF_BOXES = (
+    UNRANKED,
+    *_of_images("AP", "boxes aside", 0.7, 51 / 101, _doubled_ap()),
+    *_zero("AP", BOX_READINGS),
+    *_zero("AP", RENAMED),
+)
+AP_OF_MASKS = (
+    UNRANKED,
+    *_of_images("AP", "pixels aside", 0.7, 51 / 101, _doubled_ap()),
+    *_zero("AP", MASK_READINGS),
+    *_zero("AP", RENAMED),
+)
+CITY_AP = (
+    *_of_images("AP", "pixels aside", 0.7, 0.5, (1.5 / 2 + 7 * 0.5) / NUM_IMAGES),
+    *_zero("AP", (*MASK_READINGS, Mutant(mutation="city classes swapped", diagnosis="labels_permuted"))),
+)
+CHALLENGE_BOXES = (
+    *_of_images("mAP", "boxes aside", 1.0, 0.5, None),
+    Mutant(mutation="boxes as corners", costs={"mAP": 0.0}, diagnosis="boxes_are_sizes"),
+    *_zero("mAP", (*BOX_READINGS[1:4], *RENAMED[:1])),
+)
+CHALLENGE_MASKS = (
+    *_of_images("mAP", "pixels aside", 1.0, 0.5, None),
+    *_zero("mAP", (*MASK_READINGS, *RENAMED[:1])),
+)
+GROUND = (96 * 160 - 4 * 440) / (96 * 160 - 4 * 360)
+"""IoU of the background when four squares move by two pixels."""
+PQ = (
+    nothing_left("PQ"),
+    Mutant(mutation="pixels aside", costs={"PQ_th": SHIFTED, "RQ": 1.0, "PQ_st": GROUND}),
+    Mutant(mutation="half the samples", costs={"PQ": 2 / 3, "SQ": 1.0, "RQ": 2 / 3}),
+    *_zero("PQ_th", (*MASK_READINGS, RENAMED[0])),
+    Mutant(mutation="category ids + 1", costs={"PQ": 0.0}, diagnosis="category_ids_off_by_one"),
+)
+
+
+def iou_of(swapped: str, *, share: float = 1.0, white: float = 0.0) -> tuple[Mutant, ...]:
+    """Mutants of mIoU. share: of the averaged classes that occur. white: what a picture of 0 and 255 gets."""
+    renamed = (
+        Mutant(mutation=swapped, costs={"mIoU": share / 5}, diagnosis="labels_permuted"),
+        *_zero("mIoU", RENAMED[1:] if swapped == "classes swapped" else ()),
+    )
+    return (
+        Mutant(mutation="pixels aside", costs={"mIoU": share * (4 * SHIFTED + GROUND) / 5}),
+        Mutant(mutation="half the samples", costs={"mIoU": share / 2}),
+        Mutant(mutation="pixel axes", diagnosis="mask_axes_swapped"),
+        Mutant(mutation="0 and 255", costs={"mIoU": white}, diagnosis="maps_of_two_values"),
+        *renamed,
+    )
+
+
+def masks_of_one(mean: str, cumulative: str, *, empty: float = 0.0) -> tuple[Mutant, ...]:
+    """Mutants of an expression's mask. empty: share of expressions without a target, which stay right."""
+    some = 1 - empty
+    return (
+        Mutant(mutation="pixels aside", costs={mean: some * SHIFTED + empty, cumulative: SHIFTED}),
+        *(replace(one, costs={mean: empty, cumulative: 0.0}) for one in MASK_READINGS),
+    )
+
+
+HALF_OF_ONE = Mutant(mutation="half the samples")
+GROUNDING = (
+    nothing_left("R@1"),
+    Mutant(mutation="boxes aside", costs={"R@1": 1.0}),
+    Mutant(mutation="half the samples", costs={"R@1": 0.5, "upper_bound": 0.5}),
+    *_zero("R@1", BOX_READINGS),
+)
+
+
+def success(first: float, shifted: int, late: int) -> tuple[Mutant, ...]:
+    """Mutants of AUC. first: the first frame's part, given. shifted, late: of 21 thresholds, those that are passed."""
+    rest = NUM_LONG - 1
+    return (
+        Mutant(mutation="nothing", costs={"AUC": first / 21 / NUM_LONG}, diagnosis="predictions_empty"),
+        Mutant(mutation="boxes aside", costs={"AUC": (first + rest * shifted) / 21 / NUM_LONG, "P": 1.0}),
+        Mutant(mutation="frames late", costs={"AUC": (first + rest * late) / 21 / NUM_LONG}, diagnosis="frames_late"),
+        Mutant(mutation="frames early", diagnosis="frames_early"),
+        *BOX_READINGS,
+    )
+
+
+def trackingnet() -> tuple[Mutant, ...]:
+    """Trapezoids under a curve of 21 points; every frame passes the threshold 0."""
+    first = 1 / NUM_LONG
+
+    def area(passed: int) -> float:
+        curve = np.where(np.arange(21) < passed, 1.0, first)
+        return float((curve[1:] + curve[:-1]).sum() / 40)
+
+    return (
+        Mutant(mutation="nothing", costs={"Success": area(1)}, diagnosis="predictions_empty"),
+        Mutant(mutation="boxes aside", costs={"Success": area(17)}),
+        Mutant(mutation="frames late", costs={"Success": area(8)}, diagnosis="frames_late"),
+        *BOX_READINGS,
+    )
+
+
+OVERLAP = (
+    nothing_left("AO"),
+    Mutant(mutation="boxes aside", costs={"AO": SHIFTED, "SR75": 1.0}),
+    Mutant(mutation="frames late", costs={"AO": LATE_LONG, "SR50": 0.0}, diagnosis="frames_late"),
+    *BOX_READINGS,
+)
+
+
+def tracked(aside: str, readings: tuple[Mutant, ...]) -> tuple[Mutant, ...]:
+    """Mutants of HOTA, MOTA and IDF1."""
+    return (
+        Mutant(mutation="nothing", costs={"HOTA": 0, "MOTA": 0, "IDF1": 0}, diagnosis="predictions_empty"),
+        Mutant(mutation=aside, costs={"HOTA": 16 / 19, "MOTA": 1, "MOTP": SHIFTED, "IDF1": 1}),
+        Mutant(mutation="second object lost", costs={"HOTA": 0.5**0.5, "AssA": 1, "MOTA": 0.5, "IDF1": 2 / 3}),
+        Mutant(mutation="ids switched halfway", costs={"HOTA": 3**-0.5, "DetA": 1, "MOTA": 0.9, "IDF1": 0.5}),
+        Mutant(
+            mutation="twice", costs={"HOTA": 0.5**0.5, "MOTA": 0, "IDF1": 2 / 3}, diagnosis="predictions_duplicated"
+        ),
+        Mutant(mutation="frames late", costs={"HOTA": _late_hota(), "MOTA": 1}, diagnosis="frames_late"),
+        *readings,
+    )
+
+
+def bdd100k_tracked(aside: str, readings: tuple[Mutant, ...]) -> tuple[Mutant, ...]:
+    """Mutants of MOTA and IDF1 alone."""
+    return (
+        Mutant(mutation="nothing", costs={"mMOTA": 0, "mIDF1": 0}, diagnosis="predictions_empty"),
+        Mutant(mutation=aside, costs={"mMOTA": 1, "mMOTP": SHIFTED}),
+        Mutant(mutation="second object lost", costs={"mMOTA": 0.5, "mIDF1": 2 / 3}),
+        Mutant(mutation="ids switched halfway", costs={"mMOTA": 0.9, "mIDF1": 0.5}),
+        Mutant(mutation="twice", costs={"mMOTA": 0, "mIDF1": 2 / 3}, diagnosis="predictions_duplicated"),
+        *readings,
+    )
+
+
+def shown(*regions: str, ends: bool = False, matched: bool = False) -> tuple[Mutant, ...]:
+    """Mutants of J. regions: names of J, of object 1 (and 2). ends: first and last frame count. matched: ids do not."""
+    lost = {regions[0]: 0.5} if len(regions) == 1 else {regions[0]: 1.0, regions[1]: 0.0}
+    late = (1 + (NUM_FRAMES - 1) * LATE) / NUM_FRAMES if ends else LATE
+    first = regions[0]
+    exchanged = {first: 1.0 if matched else 0.0}
+    return (
+        Mutant(mutation="nothing", costs=dict.fromkeys(regions, 0.0), diagnosis="predictions_empty"),
+        Mutant(mutation="pixels aside", costs=dict.fromkeys(regions, SHIFTED)),
+        Mutant(mutation="second object lost", costs=lost),
+        Mutant(mutation="ids exchanged", costs=exchanged, diagnosis="" if matched else "object_ids_permuted"),
+        Mutant(mutation="frames late", costs=dict.fromkeys(regions, late), diagnosis="frames_late"),
+        MASK_READINGS[0],
+        *_zero(first, MASK_READINGS[1:]),
+    )
+
+
+WHITE = Mutant(mutation="0 and 255", costs={"J_seen": 0.0}, diagnosis="white_masks")
+TRACK_AP = (
+    nothing_left("AP"),
+    Mutant(mutation="pixels aside", costs={"AP": 0.7}),
+    Mutant(mutation="half the samples", costs={"AP": 51 / 101}),
+    Mutant(mutation="frames late", costs={"AP": 0.4}, diagnosis="frames_late"),
+    *_zero("AP", MASK_READINGS),
+    Mutant(mutation="classes swapped", costs={"AP": 0.0}, diagnosis="labels_permuted"),
+    Mutant(mutation="category ids + 1", costs={"AP": 0.0}, diagnosis="category_ids_off_by_one"),
+)
