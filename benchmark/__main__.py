@@ -1,6 +1,7 @@
-"""The commands of `python -m benchmark`: list, describe, score, demo.
+"""The commands of `python -m benchmark`: list, describe, doctor, audit, score, demo.
 
-Exit codes: 0 done, 2 the input or the call is wrong, in one clear line for each problem.
+Exit codes: 0 done, 1 the doctor found something broken, 2 the input or the call is wrong, in one clear line for each
+problem.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from typing import Any
 
 from benchmark import catalog, metrics, scoring
 from benchmark.catalog import BENCHMARKS, Benchmark
+from benchmark.formats import archives
 from benchmark.labels import suggestion
 from benchmark.problems import BenchmarkError, DataError, UsageError
 from benchmark.progress import Progress
 
 MAX_LINES = 100
 """Problems that are printed; the rest is counted."""
-COMMANDS = ("list", "describe", "score", "demo")
+COMMANDS = ("list", "describe", "doctor", "audit", "score", "demo")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,6 +57,18 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("name", nargs="?", metavar="NAME")
     one.add_argument("--data-root", type=Path, help="where the data sets are; the mini data without it")
     one.set_defaults(run=_describe)
+
+    one = commands.add_parser(
+        "doctor", help="which official layouts lie below a data root, and what is wrong with them"
+    )
+    one.add_argument("root", type=Path, metavar="DATA_ROOT")
+    one.add_argument("--out", type=Path, help="also write what was found to this JSON file")
+    one.set_defaults(run=_doctor)
+
+    one = commands.add_parser("audit", help="how many pictures training and evaluation splits share")
+    one.add_argument("root", type=Path, metavar="DATA_ROOT")
+    one.add_argument("--out", type=Path, help="also write all pairs to this JSON file")
+    one.set_defaults(run=_audit)
 
     one = commands.add_parser("score", help="score prediction files of any tool")
     one.add_argument("name", metavar="NAME", help="a benchmark of 'list'")
@@ -157,10 +171,48 @@ def _row_lines(row: Benchmark) -> list[str]:
     return [f"{name:<12}{value}" for name, value in facts.items()]
 
 
+def _doctor(options: argparse.Namespace) -> int:
+    from benchmark import doctor
+
+    _check_out(options.out)
+    with Progress("examining") as progress:
+        diagnosis = doctor.examine(options.root, report=progress.update)
+    _keep(options.out, doctor.as_json(diagnosis))
+    print(*_aligned(doctor.table(diagnosis)), sep="\n")
+    for row, path in diagnosis.absent.items():
+        print(f"not there: {row} (looked for {path})")
+    problems = dict.fromkeys(problem for finding in diagnosis.findings for problem in finding.problems)
+    for problem in problems:
+        print(problem)
+    return 0 if diagnosis.is_sound else 1
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from benchmark import audit
+
+    _check_out(options.out)
+    with Progress("comparing") as progress:
+        pairs = audit.examine(options.root, report=progress.update)
+    _keep(options.out, audit.as_json(pairs))
+    print(*_aligned(audit.table(pairs)), sep="\n")
+    num_clean = sum(not pair.num_shared for pair in pairs)
+    print(f"{len(pairs) - num_clean:,} pairs of splits share pictures, {num_clean:,} do not")
+    return 0
+
+
+def _check_out(path: Path | None) -> None:
+    if path is not None:
+        scoring.check_target(path, is_folder=False)
+
+
+def _keep(path: Path | None, content: Any) -> None:
+    if path is not None:
+        scoring.store.write_json(path, content)
+
+
 def _score(options: argparse.Namespace) -> int:
     row = catalog.get(options.name)
-    if options.out is not None:
-        scoring.check_target(options.out, is_folder=False)
+    _check_out(options.out)
     root = options.data_root
     if root is None and options.truth is None:
         if not catalog.has_miniature(row):
@@ -182,6 +234,7 @@ def _score(options: argparse.Namespace) -> int:
     if options.out is not None:
         scoring.store.write_json(options.out, outcome.record)
     print(*_score_lines(outcome.record), sep="\n")
+    print(f"predictions: read as {archives.kind_of(options.predictions)}")
     print(f"record: {options.out or path}")
     return 0
 

@@ -65,7 +65,19 @@ def test_a_zip_scores_as_its_files_do(sound_root: Path, tmp_path: Path, name: st
 def test_the_choice_is_printed_and_kept(sound_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     packed = pack_found(tmp_path / "mine.zip", sound_root, "coco_instance_val2017", "results/")
     score("coco_instance_val2017", packed, sound_root, tmp_path)
-    assert "mine.zip/results/coco_instance_val2017.json" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "read as a zip: a folder of 1 folder of .json files" in printed
+    assert "mine.zip/results/coco_instance_val2017.json" in printed
+
+
+def test_files_are_described_as_they_are_taken(sound_root: Path, tmp_path: Path) -> None:
+    semantic = found_path(sound_root, "coco_semantic_val2017")
+    assert archives.kind_of(semantic) == "a folder of 3 .png files"
+    assert archives.kind_of(found_path(sound_root, "coco_instance_val2017")) == "one .json file"
+    packed = pack_found(tmp_path / "a.zip", sound_root, "coco_panoptic_val2017")
+    assert archives.kind_of(packed) == "a zip: a folder of 1 .json file and 1 folder of .png files"
+    (tmp_path / "none").mkdir()
+    assert archives.kind_of(tmp_path / "none") == "an empty folder"
 
 
 def test_nothing_is_unpacked(sound_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -21,6 +22,7 @@ from benchmark.formats.zip_members import Archive, looks_like_zip, open_archive
 from benchmark.problems import DataError
 
 T = TypeVar("T")
+SUFFIXES_SHOWN = 3
 Spec = tuple[tuple[str, str, int, int], ...]
 """(where the members appear, zip file, its time of change, its size) of each archive."""
 
@@ -165,6 +167,23 @@ def first_that_fits(ways: Sequence[Path], read: Callable[[Path], T]) -> tuple[T,
             failure = error
     assert failure is not None
     raise failure
+
+
+def kind_of(path: Path) -> str:
+    """What a path is taken for, in a few words: "one .json file", "a folder of 3 folders of .png files"."""
+    if not path.is_dir():
+        plain = f"one {path.suffix or 'plain'} file"
+        return plain if is_inside(path) or not looks_like_zip(path) else f"a zip: {kind_of(ways_in(path)[0])}"
+    children = list(path.iterdir())
+    folders = [child for child in children if child.is_dir()]
+    suffixes = Counter(child.suffix or "plain" for child in children if not child.is_dir())
+    common = suffixes.most_common(SUFFIXES_SHOWN)
+    parts = [f"{count:,} {suffix} file{'s' if count > 1 else ''}" for suffix, count in common]
+    if folders:
+        inside = Counter(child.suffix for child in folders[0].iterdir() if child.suffix).most_common(1)
+        content = f" of {inside[0][0]} files" if inside else ""
+        parts.append(f"{len(folders):,} folder{'s' if len(folders) > 1 else ''}{content}")
+    return f"a folder of {' and '.join(parts)}" if parts else "an empty folder"
 
 
 def is_inside(path: Path) -> bool:
