@@ -68,6 +68,28 @@ def silence(*, has_ends: bool, starts_when_seen: bool = False, groups: tuple[int
     return floor
 
 
+def smoothed_silence(samples: Sequence[Sample]) -> float:
+    """MOSEv2 adds 1 above and below J, so that silence scores 1 / (pixels + 1) in a frame with the object."""
+    scores = []
+    for sample in samples:
+        truth = sample.truth
+        assert truth is not None and truth.tracks is not None
+        maps = [frame.segment_id for frame in truth.frames if isinstance(frame, Panoptic)][1:-1]
+        for one in truth.tracks.object_id.tolist():
+            areas = np.array([np.count_nonzero(ids == one) for ids in maps])
+            scores.append(float(np.mean((1 / (areas + 1) + (areas == 0)) / 2)))
+    return float(np.mean(scores))
+
+
+def silence_by_kind(samples: Sequence[Sample]) -> float:
+    """ReVOS averages over referring and over reasoning expressions, and leaves out those without a target."""
+    of_kind: dict[str, list[float]] = {"referring": [], "reasoning": [], "no_target": []}
+    for sample in samples:
+        assert sample.truth is not None
+        of_kind[sample.truth.subsets[0]] += absences(sample, has_ends=True).values()
+    return float(np.mean([np.mean(of_kind[kind]) for kind in ("referring", "reasoning")]))
+
+
 GIVEN = ("davis16_vos_val", "davis16_vos_train", "mose_vos_val", "mose_vos_test", "mose_vos_train")
 GIVEN += tuple(f"davis17_vos_{split}" for split in ("val", "test-dev", "test-challenge", "train"))
 WHOLE = ("davis17_unsupervised_vos_val", "ref_davis17_rvos_val", "ref_davis17_rvos_train")
@@ -81,6 +103,8 @@ def floors() -> dict[str, Floor]:
     found = dict.fromkeys(GIVEN, silence(has_ends=False))
     found |= dict.fromkeys(WHOLE, silence(has_ends=True))
     found |= dict.fromkeys(("sav_vos_val", "sav_vos_test"), silence(has_ends=False, starts_when_seen=True))
+    found |= {f"mose2_vos_{split}": smoothed_silence for split in ("val", "test", "train")}
+    found |= {f"revos_rvos_{split}": silence_by_kind for split in ("val", "train")}
     for dataset in ("youtube_vos18", "youtube_vos19", "lvos_v1", "lvos_v2"):
         has_ends = dataset.startswith("lvos")
         both = silence(has_ends=has_ends, groups=(SEEN, UNSEEN))

@@ -226,3 +226,50 @@ def write_answers(folder: Path, videos: Sequence[Video]) -> None:
                     write_ids(path, numbers)
                 else:
                     write_png(path, (numbers > 0).astype(np.uint8) * np.uint8(255))
+
+
+TYPES: Mapping[str, tuple[tuple[int, ...], int]] = {"0": ((1,), 0), "1": ((2, 1), 0), "2": ((), 2), "3": ((3,), 1)}
+"""Expression id of ReVOS -> the objects that it means, and its type."""
+
+
+def revos_videos(videos: Sequence[Video]) -> list[Video]:
+    """A few videos, of which the second object's mask also covers the first one's upper half (`revos_masks`)."""
+    return [video for video in videos if video.name in ("typical", "late", "vanished", "nothing_found")]
+
+
+def revos_masks(video: Video, one: int) -> NDArray[np.bool_]:
+    """bool [T, H, W] of an object; those of 1 and 2 overlap."""
+    shown = video.truth == one
+    if one == 2:
+        shown = shown | ((video.truth == 1) & (np.arange(shown.shape[1]) < shown.shape[1] // 2)[None, :, None])
+    return np.asarray(shown)
+
+
+def write_revos(root: Path, videos: Sequence[Video]) -> None:
+    """Expressions, masks and foreground of ReVOS' validation."""
+    meta: dict[str, Any] = {}
+    rows: dict[str, Any] = {}
+    foreground: dict[str, Any] = {}
+    for number, video in enumerate(videos):
+        keys = {one: str(100 * number + one) for one in (1, 2, 3)}
+        for one, key in keys.items():
+            rows[key] = [masks.to_json(masks.encode(mask)) if mask.any() else None for mask in revos_masks(video, one)]
+        sentences = {
+            key: {"exp": f"what {key} means", "anno_id": [int(keys[one]) for one in ids], "obj_id": [], "type_id": kind}
+            for key, (ids, kind) in TYPES.items()
+        }
+        meta[video.name] = {"expressions": sentences, "frames": video.frame_names}
+        foreground[video.name] = {"masks_rle": [masks.to_json(masks.encode(maps != 0)) for maps in video.truth]}
+    root.mkdir(parents=True, exist_ok=True)
+    contents = {"meta_expressions_valid_": {"videos": meta}, "mask_dict": rows, "mask_dict_foreground": foreground}
+    for name, content in contents.items():
+        (root / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def write_raw_answers(folder: Path, videos: Sequence[Video], value: int) -> None:
+    """Results of `TYPES`, the target stored as `value`."""
+    for video in videos:
+        for key, (ids, _) in TYPES.items():
+            shown = np.isin(video.found, ids or (2,)).astype(np.uint8) * np.uint8(value)
+            for name, numbers in zip(video.frame_names, shown, strict=True):
+                write_png(folder / video.name / key / f"{name}.png", numbers)

@@ -129,23 +129,28 @@ def _listing(home: Path, *, may_hide: bool) -> Listing:
     rows, lost = ({}, []) if is_hidden else expressions.read_masks(path, found)
     sizes = expressions.size_of(rows, found)
 
-    def truth(index: int) -> Frames:
+    def truth(index: int) -> Truth:
         one = found[index]
         if is_hidden:
-            return lazily([None] * len(one.frames), Reading(), videos.hidden(str(path)))
-        return expressions.united(path, rows, one, sizes.get(one.video, (0, 0)))
+            return about_target(lazily([None] * len(one.frames), Reading(), videos.hidden(str(path))))
+        return about_target(expressions.united(path, rows, one, sizes.get(one.video, (0, 0))))
 
     return listing_of(found, truth, home / "JPEGImages", sizes, [*problems, *lost])
 
 
+def about_target(frames: Frames) -> Truth:
+    """Truth whose only object is what an expression means."""
+    return Truth(frames=frames, tracks=videos.tracks_of([expressions.TARGET]))
+
+
 def listing_of(
     found: list[Expression],
-    truth: Callable[[int], Frames],
+    truth: Callable[[int], Truth],
     pictures: Path,
     sizes: Mapping[str, tuple[int, int]],
     problems: Iterable[Problem],
 ) -> Listing:
-    """A listing of expressions. truth: index -> frames. sizes: video -> (height, width), where it is known."""
+    """A listing of expressions. truth: index -> truth. sizes: video -> (height, width), where it is known."""
     entries = tuple(
         Entry(
             sample_id=one.sample_id,
@@ -154,10 +159,9 @@ def listing_of(
         )
         for one in found
     )
-    target = videos.tracks_of([expressions.TARGET])
     return Listing(
         entries=entries,
-        truth=lambda index: Truth(frames=truth(index), tracks=target),
+        truth=truth,
         ask=lambda index, prompt: replace(prompt, sentence=found[index].text, labels=None),
         problems=tuple(problems),
     )

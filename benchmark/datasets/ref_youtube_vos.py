@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmark.annotated import AnnotatedClip, ExpressionKind, Scenes
-from benchmark.contract import Frames, Task
-from benchmark.datasets.mevis import META, ExpressionResults, listing_of, video_of
+from benchmark.contract import Task, Truth
+from benchmark.datasets.mevis import META, ExpressionResults, about_target, listing_of, video_of
 from benchmark.datasets.videos import FOLDERS, hidden
 from benchmark.formats import clip_files, expressions
 from benchmark.formats.expressions import Expression
@@ -75,11 +75,11 @@ def _listing(row: Benchmark, folder: Path, meta: Path) -> Listing:
         if one.video not in sizes:
             problems += _look(home / "Annotations" / one.video, one, sizes)
 
-    def truth(index: int) -> Frames:
+    def truth(index: int) -> Truth:
         one = found[index]
         files = [home / "Annotations" / one.video / f"{name}.png" for name in one.frames]
         there = [path if path.is_file() else None for path in files]
-        return expressions.chosen(lazily(there, Reading(), hidden(one.video)), one.object_ids)
+        return about_target(expressions.chosen(lazily(there, Reading(), hidden(one.video)), one.object_ids))
 
     return listing_of(found, truth, home / "JPEGImages", sizes, problems)
 

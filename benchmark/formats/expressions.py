@@ -30,7 +30,10 @@ TARGET = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expression:
-    """One expression. object_ids: ids in the video's masks. anno_ids: keys of mask_dict.json. frames: their names."""
+    """One expression. object_ids: ids in the video's masks. anno_ids: keys of mask_dict.json. frames: their names.
+
+    type_id: 0 refers, 1 needs reasoning, 2 has no target (ReVOS); 0 elsewhere.
+    """
 
     video: str
     expression_id: str
@@ -38,6 +41,7 @@ class Expression:
     object_ids: tuple[int, ...]
     anno_ids: tuple[str, ...]
     frames: tuple[str, ...]
+    type_id: int = 0
 
     @property
     def sample_id(self) -> str:
@@ -69,7 +73,7 @@ def read_expressions(path: Path) -> tuple[list[Expression], list[Problem]]:
 
 
 def _video_message(name: str, video: Any) -> str:
-    if not _is_folder(name):
+    if not _is_path(name):
         return "has no name of a folder"
     frames = video.get("frames") if isinstance(video, dict) else None
     is_named = isinstance(frames, list) and all(isinstance(one, str) and _is_folder(one) for one in frames)
@@ -88,6 +92,9 @@ def _expression(video: str, key: str, value: Any, frames: tuple[str, ...]) -> Ex
     objects, annos = (_several(value.get(name, [])) for name in ("obj_id", "anno_id"))
     if not all(one.isascii() and one.isdigit() and len(one) < 10 for one in (*objects, *annos)):
         return "obj_id and anno_id must be whole numbers"
+    type_id = value.get("type_id", 0)
+    if type_id not in (0, 1, 2):
+        return f"type_id {type_id!r} is not 0, 1 or 2"
     return Expression(
         video=video,
         expression_id=key,
@@ -95,6 +102,7 @@ def _expression(video: str, key: str, value: Any, frames: tuple[str, ...]) -> Ex
         object_ids=tuple(int(one) for one in objects),
         anno_ids=annos,
         frames=frames,
+        type_id=type_id,
     )
 
 
@@ -104,6 +112,10 @@ def _several(value: Any) -> tuple[str, ...]:
 
 def _is_folder(name: str) -> bool:
     return bool(name) and not name.startswith(".") and "/" not in name and "\\" not in name
+
+
+def _is_path(name: str) -> bool:
+    return all(map(_is_folder, name.split("/")))
 
 
 def _problem(path: Path, video: str, message: str) -> Problem:
@@ -135,6 +147,17 @@ def united(path: Path, rows: Mapping[str, list[Any]], one: Expression, size: tup
     def build(index: int) -> Instances:
         found = [_mask(path, key, index, rows[key][index], size) for key in one.anno_ids if rows[key][index]]
         return make_instances(class_index=[0] if found else [], masks=[masks.union(found)] if found else [])
+
+    return Frames(len(one.frames), build)
+
+
+def listed(path: Path, rows: Mapping[str, list[Any]], one: Expression, size: tuple[int, int]) -> Frames:
+    """`united` without uniting: a mask for each object of the expression that a frame shows, all of them TARGET."""
+
+    def build(index: int) -> Instances:
+        found = [_mask(path, key, index, rows[key][index], size) for key in one.anno_ids if rows[key][index]]
+        ids = np.full(len(found), TARGET, np.int64)
+        return make_instances(class_index=[0] * len(found), masks=found, object_id=ids)
 
     return Frames(len(one.frames), build)
 
@@ -178,12 +201,16 @@ def chosen(frames: Frames, object_ids: Sequence[int]) -> Frames:
     return Frames(len(frames), build)
 
 
-def write_expressions(path: Path, expressions: Iterable[Expression]) -> None:
-    """Write meta_expressions.json. Objects are listed where an expression has anno ids, else it names one of them."""
+def write_expressions(path: Path, expressions: Iterable[Expression], *, has_types: bool = False) -> None:
+    """Write meta_expressions.json. Objects are listed where an expression has anno ids, else it names one of them.
+
+    has_types: with type_id, as ReVOS has it.
+    """
     videos: dict[str, Any] = {}
     for one in expressions:
         value: dict[str, Any] = {"exp": one.text}
-        if one.anno_ids:
+        value |= {"type_id": one.type_id} if has_types else {}
+        if one.anno_ids or has_types:
             value |= {"obj_id": list(one.object_ids), "anno_id": [int(key) for key in one.anno_ids]}
         elif one.object_ids:
             value["obj_id"] = str(one.object_ids[0])
@@ -197,9 +224,12 @@ def mask_row(masks_of_frames: Iterable[NDArray[np.bool_]]) -> list[dict[str, Any
     return [masks.to_json(masks.encode(mask)) if mask.any() else None for mask in masks_of_frames]
 
 
-def write_results(folder: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
-    """Write binary PNGs (0 and 255), one a frame, below the sample's id."""
+def write_results(
+    folder: Path, predictions: Iterable[tuple[Sample, Prediction]], *, keeps_values: bool = False
+) -> None:
+    """Write binary PNGs (0 and 255), one a frame, below the sample's id. keeps_values: with their numbers instead."""
     for sample, prediction in predictions:
         for path, frame in zip(sample.frames, prediction.frames, strict=True):
-            target = id_map(frame, sample.size) != 0
-            write_png(folder / sample.sample_id / f"{path.stem}.png", target.astype(np.uint8) * np.uint8(255))
+            numbers = id_map(frame, sample.size)
+            values = numbers if keeps_values else 255 * (numbers != 0)
+            write_png(folder / sample.sample_id / f"{path.stem}.png", values.astype(np.uint8))

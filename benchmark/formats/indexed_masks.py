@@ -34,16 +34,17 @@ class Reading:
     """What the numbers of a PNG mean.
 
     has_void: 255 is void. is_single: whatever is not 0 is object 1. is_grey: the same of the luminance as OpenCV
-    computes it, so that a dark colour of a palette may vanish.
+    computes it, so that a dark colour of a palette may vanish. keeps_grey: that luminance itself is the number.
     """
 
     has_void: bool = False
     is_single: bool = False
     is_grey: bool = False
+    keeps_grey: bool = False
 
     def decode(self, path: Path) -> Panoptic:
         """The objects of a frame by their ids. Raises DataError."""
-        numbers = read_luminance(path) if self.is_grey else read_numbers(path)
+        numbers = read_luminance(path) if self.is_grey or self.keeps_grey else read_numbers(path)
         if numbers.dtype != np.uint8:
             message = f"holds numbers of {numbers.dtype}"
             raise DataError([Problem(place=str(path), message=message, remedy="Write 8 bits a pixel, ids 0 to 255")])

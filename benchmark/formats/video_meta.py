@@ -2,6 +2,7 @@
 
 meta.json         {"videos": {"<id>": {"objects": {"1": {"category": "person", "frames": ["00000", "00005"]}}}}}
 valid_meta.json   the same, but {"frame_range": {"start": 1, "end": 500, "frame_nums": 99}} for each object
+meta.json         of MOSEv2: {"videos": {"<name>": {"length": 60, "height": 720, "width": 1280, "objects": ["1", "2"]}}}
 """
 
 from __future__ import annotations
@@ -37,6 +38,14 @@ class RangedObject:
     num_frames: int
 
 
+@dataclass(frozen=True, slots=True)
+class CountedVideo:
+    """A video of MOSEv2. num_frames: how many there should be. object_ids: of all its objects."""
+
+    num_frames: int
+    object_ids: tuple[int, ...]
+
+
 def read_listed(path: Path) -> tuple[dict[str, dict[int, ListedObject]], list[Problem]]:
     """Video -> object id -> object, in order of the file, and what is wrong with the others. Raises DataError."""
     return _read(path, _listed)
@@ -47,12 +56,36 @@ def read_ranged(path: Path) -> tuple[dict[str, dict[int, RangedObject]], list[Pr
     return _read(path, _ranged)
 
 
+def read_counted(path: Path) -> tuple[dict[str, CountedVideo], list[Problem]]:
+    """Video of MOSEv2 -> what its meta file says of it, and what is wrong with the others. Raises DataError."""
+    document = read_json(path)
+    videos = document.get("videos") if isinstance(document, dict) else None
+    if not isinstance(videos, dict):
+        raise DataError([_no_videos(path)])
+    found: dict[str, CountedVideo] = {}
+    problems: list[Problem] = []
+    for name, video in videos.items():
+        length = video.get("length") if isinstance(video, dict) else None
+        objects = video.get("objects") if isinstance(video, dict) else None
+        ids = [str(one) for one in objects] if isinstance(objects, dict | list) else []
+        if "/" in name or name.startswith(".") or not is_whole(length, 1) or not ids or not all(map(_is_id, ids)):
+            message = f"needs a length from 1 and objects with ids from 1 to {MOST_ID}"
+            remedy = "Restore the data set's own meta file"
+            problems.append(Problem(place=f"{path}: video {name}", message=message, remedy=remedy))
+        else:
+            found[name] = CountedVideo(int(length or 0), tuple(map(int, ids)))
+    return found, problems
+
+
+def _no_videos(path: Path) -> Problem:
+    return Problem(place=str(path), message="lacks the object 'videos'", remedy="Give the data set's own meta file")
+
+
 def _read(path: Path, turn: Callable[[Any], Member | str]) -> tuple[dict[str, dict[int, Member]], list[Problem]]:
     document = read_json(path)
     videos = document.get("videos") if isinstance(document, dict) else None
     if not isinstance(videos, dict):
-        message, remedy = "lacks the object 'videos'", "Give the data set's own meta file"
-        raise DataError([Problem(place=str(path), message=message, remedy=remedy)])
+        raise DataError([_no_videos(path)])
     found: dict[str, dict[int, Member]] = {}
     problems: list[Problem] = []
     for name, video in videos.items():

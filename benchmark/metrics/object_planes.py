@@ -83,6 +83,14 @@ class Objects:
             void=void,
         )
 
+    def mask(self, one: int) -> NDArray[np.bool_] | None:
+        """bool [H, W] of one object (or crowd); None for one that has no pixels."""
+        if one not in self.ids and one not in self.void_ids:
+            return None
+        if self.layers is not None:
+            return np.asarray(self.support == self._numbers([one])[0])
+        return reduce(np.bitwise_or, [mask for number, mask in self.masks if number == one]).view(bool)
+
     def layers_of(self, ids: Sequence[int], window: tuple[slice, slice], keep: NDArray[np.uint8] | None) -> list[Layer]:
         """Layers of ceil(N / 8) groups in all for N object ids, inside a window; ids that do not occur are empty.
 

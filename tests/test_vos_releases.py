@@ -1,0 +1,145 @@
+"""MOSEv2 and ReVOS: equal to the frozen output of their tools, and their files on disk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_vos_metrics import EXACT, golden_videos
+from vos_golden import GOLDEN
+from vos_golden_releases import STORED_AS
+from vos_videos import Video, revos_videos, write_raw_answers, write_revos, write_video
+
+from benchmark import catalog
+from benchmark.contract import Frames, Panoptic, Prediction, Sample, Stats
+from benchmark.metrics import reasoning_videos, vanishing_objects
+from benchmark.problems import DataError
+
+
+@cache
+def official() -> dict[str, Any]:
+    return json.loads((GOLDEN / "releases.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def write_mose2(root: Path, videos: list[Video]) -> None:
+    """Masks and meta file of MOSEv2's validation; `found` beside it holds results."""
+    meta = {}
+    for video in videos:
+        write_video(root / "MOSEv2/valid/Annotations", video, video.truth)
+        write_video(root / "found", video, video.found)
+        num, height, width = video.truth.shape
+        ids = [str(one) for one in range(1, int(video.truth[0].max()) + 1)]
+        meta[video.name] = {"length": num, "height": height, "width": width, "objects": ids}
+    (root / "MOSEv2/valid/meta.json").write_text(json.dumps({"videos": meta}), encoding="utf-8")
+
+
+def measured(name: str, root: Path, protocol: str | None = None) -> list[Stats]:
+    """Statistics of the results below `found`."""
+    row = catalog.get(name)
+    samples = catalog.open_samples(row, root, is_mini=True)
+    predictions = catalog.read_predictions(row, root / "found", samples)
+    metric = catalog.build_metric(row, protocol)
+    return [metric.measure(sample, predictions[sample.sample_id]) for sample in samples]
+
+
+def test_every_object_of_mosev2_scores_as_the_official_tool_says(tmp_path: Path) -> None:
+    write_mose2(tmp_path, golden_videos("videos"))
+    stats = measured("mose2_vos_val", tmp_path)
+    ours = vanishing_objects.per_object(stats)
+    theirs = official()["mose2"]
+    assert ours.keys() == theirs.keys()
+    for name, values in theirs.items():
+        wanted = {part: np.nan if value is None else value for part, value in values.items()}
+        assert ours[name] == pytest.approx(wanted, abs=EXACT, nan_ok=True), name
+    scores = catalog.build_metric(catalog.get("mose2_vos_val")).pool(stats)(None).values
+    means = {part: np.mean([row[part] for row in theirs.values() if row[part] is not None]) for part in ours[name]}
+    assert scores["J&F_new"] == pytest.approx((means["J"] + means["F_new"]) / 2, abs=EXACT)
+    assert scores["reappear_J&F_new"] == pytest.approx((means["reappear_J"] + means["reappear_F"]) / 2, abs=EXACT)
+    assert scores["disappear_J&F_new"] == pytest.approx((means["disappear_J"] + means["disappear_F"]) / 2, abs=EXACT)
+
+
+@pytest.mark.parametrize("value", STORED_AS)
+def test_every_expression_of_revos_scores_as_the_official_tool_says(tmp_path: Path, value: int) -> None:
+    videos = revos_videos(golden_videos("videos"))
+    write_revos(tmp_path / "ReVOS", videos)
+    write_raw_answers(tmp_path / "found", videos, value)
+    stats = measured("revos_rvos_val", tmp_path, "official")
+    theirs = official()[f"revos_{value}"]
+    metric = reasoning_videos.ReasoningVideos(is_official=True)
+    for one in stats:
+        kind = one.arrays["kind"][0]
+        shown = Stats(sample_id=one.sample_id, arrays={**one.arrays, "kind": np.zeros(1, np.int64)})
+        found = metric.pool([shown])(None).values
+        wanted = [round(100 * value, 2) / 100 for value in theirs[one.sample_id.replace("/", "_")]]
+        assert [found[f"{name}_referring"] for name in "JFAR"] == pytest.approx(wanted, abs=EXACT), (one, kind)
+    assert len(theirs) == len(stats)
+
+
+def test_masks_of_revos_stored_as_255_cost_nothing_in_the_binary_protocol(tmp_path: Path) -> None:
+    videos = revos_videos(golden_videos("videos"))
+    scores = {}
+    for value in STORED_AS:
+        write_revos(tmp_path / str(value) / "ReVOS", videos)
+        write_raw_answers(tmp_path / str(value) / "found", videos, value)
+        for protocol in ("binary", "official"):
+            stats = measured("revos_rvos_val", tmp_path / str(value), protocol)
+            metric = catalog.build_metric(catalog.get("revos_rvos_val"), protocol)
+            scores[protocol, value] = metric.pool(stats)(None).values
+    assert scores["binary", 1] == scores["binary", 255]
+    assert scores["official", 255]["R"] < scores["official", 1]["R"]
+    assert scores["official", 255]["A"] < scores["official", 1]["A"]
+
+
+def test_revos_results_come_back_with_their_values(tmp_path: Path) -> None:
+    videos = revos_videos(golden_videos("videos"))
+    write_revos(tmp_path / "ReVOS", videos)
+    row = catalog.get("revos_rvos_val")
+    sample: Sample = catalog.open_samples(row, tmp_path, is_mini=True)[0]
+    values = np.zeros(sample.size, np.int32)
+    values[:2, :3] = 38
+    frame = Panoptic(segment_id=values, segments=())
+    prediction = Prediction(frames=Frames(len(sample.frames), lambda _: frame))
+    catalog.write_predictions(row, tmp_path / "again", [(sample, prediction)])
+    samples = catalog.open_samples(row, tmp_path, is_mini=True)
+    found = catalog.read_predictions(row, tmp_path / "again", samples)[sample.sample_id].frames[0]
+    assert isinstance(found, Panoptic)
+    assert np.array_equal(found.segment_id, values) and [one.id for one in found.segments] == [38]
+
+
+BROKEN = {
+    "no foreground": ("mask_dict_foreground.json", "{}", r"no list 'masks_rle', the video has 14 frames"),
+    "unknown type": (None, None, r"type_id 7 is not 0, 1 or 2"),
+    "broken JSON": ("mask_dict.json", "{", r"mask_dict\.json"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_broken_files_of_revos_are_named(tmp_path: Path, case: str) -> None:
+    write_revos(tmp_path / "ReVOS", revos_videos(golden_videos("videos"))[:1])
+    name, content, message = BROKEN[case]
+    if name is not None and content is not None:
+        (tmp_path / "ReVOS" / name).write_text(content, encoding="utf-8")
+    else:
+        path = tmp_path / "ReVOS/meta_expressions_valid_.json"
+        path.write_text(path.read_text(encoding="utf-8").replace('"type_id": 2', '"type_id": 7'), encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        catalog.open_samples(catalog.get("revos_rvos_val"), tmp_path, is_mini=True)
+
+
+def test_a_meta_file_of_mosev2_without_objects_or_with_another_length_is_named(tmp_path: Path) -> None:
+    videos = golden_videos("videos")[:2]
+    write_mose2(tmp_path, videos)
+    path = tmp_path / "MOSEv2/valid/meta.json"
+    meta = json.loads(path.read_text(encoding="utf-8"))
+    meta["videos"][videos[0].name]["objects"] = []
+    meta["videos"][videos[1].name]["length"] = 3
+    path.write_text(json.dumps(meta), encoding="utf-8")
+    row = replace(catalog.get("mose2_vos_val"), truth="public")
+    with pytest.raises(DataError) as caught:
+        catalog.open_samples(row, None, truth=tmp_path / "MOSEv2/valid")
+    assert len(caught.value.problems) == 2
