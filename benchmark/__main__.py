@@ -19,6 +19,7 @@ from benchmark.formats import archives
 from benchmark.labels import suggestion
 from benchmark.problems import BenchmarkError, DataError, UsageError
 from benchmark.progress import Progress
+from benchmark.trust.suspicion import Diagnosis
 
 MAX_LINES = 100
 """Problems that are printed; the rest is counted."""
@@ -234,6 +235,8 @@ def _score(options: argparse.Namespace) -> int:
     if options.out is not None:
         scoring.store.write_json(options.out, outcome.record)
     print(*_score_lines(outcome.record), sep="\n")
+    for one in outcome.record["diagnoses"]:
+        print(f"warning: {Diagnosis(**one)}", file=sys.stderr)
     print(f"predictions: read as {archives.kind_of(options.predictions)}")
     print(f"record: {options.out or path}")
     return 0

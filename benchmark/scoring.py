@@ -19,7 +19,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ from benchmark import catalog, intervals, measuring, prompts, record, stat_block
 from benchmark.catalog import Benchmark
 from benchmark.contract import Metric, PredictionSet, SampleSet, Scores, Stats
 from benchmark.formats.listing import Listing
-from benchmark.problems import UsageError
+from benchmark.problems import DataError, UsageError
+from benchmark.trust import lawful, splits
+from benchmark.trust.diagnosis import diagnose
 
 JOB = "job.json"
 INPUTS = "inputs"
@@ -105,13 +107,14 @@ def score(request: Request, *, work_dir: Path | None = None, report: Report | No
         request.row, request.root, truth=request.truth, is_mini=request.is_mini, needs_frames=False
     )
     samples = listing.samples(prompts.build_prompt(request.row.task, catalog.label_set(request.row)))
-    predictions, left_out = catalog.read_predictions_with_notes(request.row, request.predictions, samples)
+    predictions, left_out = _read(request, samples)
     read = time.perf_counter()
     work = measuring.Work(metric=metric, samples=samples, predictions=predictions, place=str(request.predictions))
     folder = None if work_dir is None else _begin(request, listing, work_dir)
     stats = measuring.measure(work, folder=folder, workers=request.workers, report=report)
     measured = time.perf_counter()
     scores = _with_coverage(metric.pool(stats)(None), samples, predictions)
+    lawful.check(request.row.metric, scores, stats)
     found = {} if scores.missing else _intervals(metric, stats, request)
     seconds = {
         "read": read - started,
@@ -123,7 +126,8 @@ def score(request: Request, *, work_dir: Path | None = None, report: Report | No
         main_score=request.row.main_score,
         intervals=found,
         seconds=seconds,
-        facts=_facts(request, {**listing.notes, **left_out}),
+        facts=_facts(request, {**listing.notes, **left_out})
+        | {"diagnoses": _diagnoses(request.row, metric, samples, predictions, scores)},
     )
     return Outcome(record=content, stats=tuple(stats), is_kept=folder is not None)
 
@@ -226,6 +230,21 @@ def _files(start: Path) -> list[Path]:
     below = start if start.is_dir() else start.with_suffix("")
     found = sorted(path for path in below.rglob("*") if path.is_file()) if below.is_dir() else []
     return [start, *found]
+
+
+def _read(request: Request, samples: SampleSet) -> tuple[PredictionSet, Mapping[str, int]]:
+    try:
+        return catalog.read_predictions_with_notes(request.row, request.predictions, samples)
+    except DataError as error:
+        raise splits.explain(request.row, request.root, request.predictions, samples, error) from error
+
+
+def _diagnoses(
+    row: Benchmark, metric: Metric, samples: SampleSet, predictions: PredictionSet, scores: Scores
+) -> list[dict[str, str]]:
+    headline = scores.values.get(row.main_score, math.nan)
+    found = diagnose(metric, row.main_score, row.label_set, samples, predictions, headline=headline)
+    return [asdict(one) for one in found]
 
 
 def _with_coverage(scores: Scores, samples: SampleSet, predictions: PredictionSet) -> Scores:

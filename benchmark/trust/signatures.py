@@ -23,7 +23,7 @@ LEAST_SCORES = 20
 
 
 def find(case: Case, now: float) -> Iterator[Diagnosis]:
-    """Every sign that some samples show. now: their score."""
+    """Every sign that some samples show. now: the score."""
     if _is_empty(case):
         yield Diagnosis(
             name="predictions_empty",
@@ -32,7 +32,7 @@ def find(case: Case, now: float) -> Iterator[Diagnosis]:
             evidence=f"none of {len(case.pairs)} samples looked at, though the truth holds some",
         )
         return
-    yield from _copies(case, now)
+    yield from _copies(case)
     yield from _shared(case)
     if now < 0.9:
         yield from _equal_scores(case)
@@ -60,7 +60,7 @@ def _holds(frame: Annotation) -> bool:
     return bool((frame.class_index != IGNORE).any()) if isinstance(frame, LabelMap) else len(frame.segments) > 0
 
 
-def _copies(case: Case, now: float) -> Iterator[Diagnosis]:
+def _copies(case: Case) -> Iterator[Diagnosis]:
     frames = [frame for _, answer in case.pairs if not isinstance(answer.frames, BoxTrack) for frame in answer.frames]
     objects = [frame for frame in frames if isinstance(frame, Instances)]
     num, kept = sum(map(len, objects)), sum(len(_originals(frame)) for frame in objects)
@@ -72,7 +72,7 @@ def _copies(case: Case, now: float) -> Iterator[Diagnosis]:
         cause="predictions occur more than once",
         remedy="Write every object once; check that results of several processes were not joined twice",
         evidence=f"{num - kept:,} of {num:,} objects are exact copies; without them {case.score_name} would be "
-        f"{case.value(change):.3f} instead of {now:.3f}",
+        f"{case.value(change):.3f} instead of {case.value():.3f}",
     )
 
 
