@@ -1,0 +1,1 @@
+"""From predictions to an archive that an evaluation server accepts: write it, and find everything wrong with one."""
