@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark import catalog, metrics, scoring
+from benchmark import catalog, metrics, scoring, servers
 from benchmark.catalog import BENCHMARKS, Benchmark
 from benchmark.formats import archives
 from benchmark.labels import suggestion
@@ -111,7 +111,7 @@ def _list(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(rows, indent=1))
         return 0
-    columns = ("name", "task", "num_samples", "main_score", "metric", "protocols", "truth")
+    columns = ("name", "task", "num_samples", "main_score", "metric", "protocols", "truth", "server")
     table = [[", ".join(row[c]) if isinstance(row[c], list) else str(row[c]) for c in columns] for row in rows]
     print(*_aligned([list(columns), *table]), sep="\n")
     return 0
@@ -130,6 +130,7 @@ def _row_facts(row: Benchmark) -> dict[str, Any]:
         "labels": row.labels,
         "num_samples": row.num_samples,
         "truth": row.truth,
+        "server": servers.words_for(row.name),
         "version": row.version,
         "notes": row.notes,
     }
