@@ -179,6 +179,24 @@ def object_maps() -> World:
     return World(samples=samples, labels=TWO)
 
 
+def asked_objects() -> World:
+    """The first object of each video, asked for by name and by reasoning in turn; both objects are annotated."""
+
+    def drawn(index: int, frame: int) -> Panoptic:
+        ids = square(moving(index, frame)[0]).astype(np.int32)
+        return Panoptic(segment_id=ids, segments=(Segment(id=1, class_index=0),))
+
+    samples = []
+    for index in range(NUM_VIDEOS):
+        truth = Truth(
+            frames=tuple(drawn(index, frame) for frame in range(NUM_FRAMES)),
+            foreground=[objects(moving(index, frame)) for frame in range(NUM_FRAMES)],
+            subsets=("referring" if index % 2 else "reasoning",),
+        )
+        samples.append(sample(index, truth, Task.RVOS))
+    return World(samples=tuple(samples), labels=ONE)
+
+
 def instance_tracks() -> World:
     """The same videos with a class for each track."""
 
@@ -220,6 +238,7 @@ _BUILDERS: Mapping[str, Callable[[], World]] = MappingProxyType(
         "inclusive_tracks": lambda: box_tracks_of("inclusive"),
         "mask_tracks": lambda: box_tracks_of(with_masks=True),
         "object_maps": object_maps,
+        "asked_objects": asked_objects,
         "instance_tracks": instance_tracks,
     }
 )

@@ -459,6 +459,35 @@ def shown(*regions: str, ends: bool = False, matched: bool = False) -> tuple[Mut
     )
 
 
+VANISHING = (
+    Mutant(mutation="nothing", costs={"J": 1 / 401, "F_new": 0.0}, diagnosis="predictions_empty"),
+    Mutant(mutation="pixels aside", costs={"J": 361 / 441}),
+    Mutant(mutation="second object lost", costs={"J": (1 + 1 / 401) / 2}),
+    Mutant(mutation="ids exchanged", costs={"J": 1 / 801}, diagnosis="object_ids_permuted"),
+    Mutant(mutation="frames late", costs={"J": 321 / 481}, diagnosis="frames_late"),
+    MASK_READINGS[0],
+    Mutant(mutation="pixels halved", costs={"J": 1 / 501}, diagnosis="masks_scaled"),
+)
+"""MOSEv2 adds 1 to intersection and union; squares have 400 pixels."""
+
+
+def asked(*, is_rounded: bool) -> tuple[Mutant, ...]:
+    """Mutants of ReVOS: of 15,360 pixels 80 disagree, 40 are false, and 800 are annotated. is_rounded: to 1e-4."""
+    costs = {"J": SHIFTED, "A": 1 - 80 / 15360, "R": 1 - 40 / 800}
+    late = {"J": (1 + 9 * LATE) / 10}
+    halved = {"J": 0.0, "R": 1 - 100 / 800}
+    costs, late, halved = (
+        {name: round(value, 4) if is_rounded else value for name, value in one.items()} for one in (costs, late, halved)
+    )
+    return (
+        Mutant(mutation="nothing", costs={"J": 0.0, "F": 0.0, "R": 1.0}, diagnosis="predictions_empty"),
+        Mutant(mutation="pixels aside", costs=costs),
+        Mutant(mutation="frames late", costs=late, diagnosis="frames_late"),
+        MASK_READINGS[0],
+        Mutant(mutation="pixels halved", costs=halved, diagnosis="masks_scaled"),
+    )
+
+
 WHITE = Mutant(mutation="0 and 255", costs={"J_seen": 0.0}, diagnosis="white_masks")
 TRACK_AP = (
     nothing_left("AP"),

@@ -44,6 +44,7 @@ CATALOGUE: Mapping[tuple[str, str], Row] = {
     ("coco_segm_ap", "boundary"): Row(world="masks", main="AP", mutants=mutants.AP_OF_MASKS[3:]),
     ("ade20k_segm_ap", "coco"): Row(world="masks", main="AP", mutants=mutants.AP_OF_MASKS),
     ("ade20k_segm_ap", "places"): Row(world="masks", main="AP", mutants=mutants.AP_OF_MASKS),
+    ("bdd100k_instance_ap", "official"): Row(world="masks", main="AP", mutants=mutants.AP_OF_MASKS),
     ("lvis_segm_ap", "lvis"): Row(world="masks", main="AP", mutants=mutants.AP_OF_MASKS),
     ("lvis_segm_ap", "boundary"): Row(world="masks", main="AP", mutants=mutants.AP_OF_MASKS[3:]),
     ("lvis_segm_ap", "fixed"): Row(world="masks", main="AP", mutants=mutants.AP_OF_MASKS),
@@ -139,6 +140,13 @@ CATALOGUE: Mapping[tuple[str, str], Row] = {
     ),
     ("j_and_f_grouped", "lvos"): Row(world="object_maps", main="J&F", mutants=mutants.shown(*SEEN, ends=True)),
     ("j_and_f_expressions", "expressions"): Row(world="object_maps", main="J&F", mutants=mutants.shown("J", ends=True)),
+    ("j_and_f_new", "mose2"): Row(world="object_maps", main="J&F_new", mutants=mutants.VANISHING),
+    **{
+        ("reasoning_videos", protocol): Row(
+            world="asked_objects", main="J&F", mutants=mutants.asked(is_rounded=protocol == "official")
+        )
+        for protocol in ("binary", "official")
+    },
     ("video_segm_ap", "youtube_vis"): Row(world="instance_tracks", main="AP", mutants=mutants.TRACK_AP),
 }
 """(metric, protocol) -> how it is tried. Floors are the mutation "nothing" of each row."""
