@@ -1,7 +1,8 @@
-"""BDD100K, the 10,000 images: semantic maps of 19 classes and panoptic bitmasks of 40.
+"""BDD100K, the 10,000 images: semantic maps of 19 classes, panoptic bitmasks of 40, objects of 8.
 
 {bdd100k, BDD100K, .}/labels/sem_seg/masks/val/<name>.png       train ids 0..18, 255 is ignored
 {bdd100k, BDD100K, .}/labels/pan_seg/bitmasks/val/<name>.png    RGBA: class, attributes, instance
+{bdd100k, BDD100K, .}/labels/ins_seg/bitmasks/val/<name>.png    the same of objects; results have scores in a JSON
 {bdd100k, BDD100K, .}/images/10k/val/<name>.jpg
 """
 
@@ -14,15 +15,19 @@ from pathlib import Path
 
 from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
-from benchmark.datasets.pictures import Pictures, homes_of, some, the_folder
-from benchmark.formats import bdd100k_panoptic, derived, label_maps
+from benchmark.datasets.pictures import Pictures, homes_of, some, some_predictions, the_folder
+from benchmark.formats import bdd100k_instances, bdd100k_panoptic, derived, label_maps
 from benchmark.formats.image_files import write_jpeg, write_png
 from benchmark.formats.image_records import Image
 from benchmark.formats.listing import Listing
 from benchmark.problems import DataError, Problem
 from benchmark.row import Benchmark
 
-FOLDERS = {Task.SEMANTIC: "labels/sem_seg/masks", Task.PANOPTIC: "labels/pan_seg/bitmasks"}
+FOLDERS = {
+    Task.SEMANTIC: "labels/sem_seg/masks",
+    Task.PANOPTIC: "labels/pan_seg/bitmasks",
+    Task.INSTANCE: "labels/ins_seg/bitmasks",
+}
 
 
 class Bdd100kImages:
@@ -47,7 +52,9 @@ class Bdd100kImages:
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet
     ) -> tuple[PredictionSet, Mapping[str, int]]:
-        """A folder of PNGs; an image without one counts as ignored throughout."""
+        """A folder of PNGs; an image without one counts as ignored throughout, or has no results of objects."""
+        if row.task is Task.INSTANCE:
+            return _read_objects(row, the_folder(path, row), samples.ids), {}
         found = _files(the_folder(path, row))
         wanted = {sample_id: found[sample_id] for sample_id in samples.ids if sample_id in found}
         if samples.ids and not wanted:
@@ -64,7 +71,9 @@ class Bdd100kImages:
 
     def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
         """The same form."""
-        if row.task is Task.PANOPTIC:
+        if row.task is Task.INSTANCE:
+            bdd100k_instances.write_predictions(path, predictions, row.label_set)
+        elif row.task is Task.PANOPTIC:
             bdd100k_panoptic.write_predictions(path, predictions, row.label_set)
         else:
             encoding = label_maps.encoding_of(row.label_set)
@@ -78,7 +87,7 @@ class Bdd100kImages:
                 name = f"{zlib.crc32(row.split.encode()):08x}-{image.number:08x}"
                 write_jpeg(home / f"images/10k/{row.split}/{name}.jpg", image.image)
                 path = home / self.landmark(row) / f"{name}.png"
-                if row.task is Task.PANOPTIC:
+                if row.task is not Task.SEMANTIC:
                     bdd100k_panoptic.write_map(path, image.panoptic, row.label_set)
                 else:
                     encoding = label_maps.encoding_of(row.label_set)
@@ -87,9 +96,24 @@ class Bdd100kImages:
 
 def _read(row: Benchmark, folder: Path, pictures: Pictures) -> Listing:
     files = some(_files(folder), folder, "*.png")
+    if row.task is Task.INSTANCE:
+        return bdd100k_instances.read_truth(files, pictures, row.label_set)
     if row.task is Task.PANOPTIC:
         return bdd100k_panoptic.read_truth(files, pictures, row.label_set)
     return label_maps.read_truth(files, pictures, label_maps.encoding_of(row.label_set))
+
+
+def _read_objects(row: Benchmark, folder: Path, sample_ids: Sequence[str]) -> PredictionSet:
+    """Bitmasks in the folder or one below it, with the only JSON of the folder. Raises DataError."""
+    scores = sorted(one for one in folder.iterdir() if one.suffix == ".json")
+    if len(scores) != 1:
+        message = f"holds {len(scores)} JSON files, expected one with the scores"
+        raise DataError([Problem(place=str(folder), message=message, remedy="Put the scores beside the bitmasks")])
+    homes = [folder, *sorted(one for one in folder.iterdir() if one.is_dir())]
+    files = {name: path for home in reversed(homes) for name, path in _files(home).items()}
+    found = bdd100k_instances.read_predictions(files, scores[0], sample_ids, row.label_set)
+    example = f"{sample_ids[0]}.png" if sample_ids else "*.png"
+    return some_predictions(found, folder, sample_ids, example)
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -124,12 +148,24 @@ _panoptic = partial(
     notes="Equals the bdd100k toolkit on bitmasks, which is not COCO's PQ: all 40 classes, void-like ones too, plain "
     "IoU, and an image without a prediction counts as missed throughout.",
 )
+_instance = partial(
+    _row,
+    task=Task.INSTANCE,
+    labels="bdd100k_tracking",
+    metric="bdd100k_instance_ap",
+    main_score="AP",
+    notes="Equals the bdd100k toolkit, which is not COCO's AP: a crowd must be found like any object and may be found "
+    "many times, and a detection may take an ignored truth before another.",
+)
 
 ROWS = (
     _semantic(name="bdd100k_semantic_val", split="val", num_samples=1000),
     _panoptic(name="bdd100k_panoptic_val", split="val", num_samples=1000),
+    _instance(name="bdd100k_instance_val", split="val", num_samples=1000),
     _semantic(name="bdd100k_semantic_test", split="test", num_samples=2000, truth="private"),
     _panoptic(name="bdd100k_panoptic_test", split="test", num_samples=2000, truth="private"),
+    _instance(name="bdd100k_instance_test", split="test", num_samples=2000, truth="private"),
     _semantic(name="bdd100k_semantic_train", split="train", num_samples=7000, is_train=True),
     _panoptic(name="bdd100k_panoptic_train", split="train", num_samples=7000, is_train=True),
+    _instance(name="bdd100k_instance_train", split="train", num_samples=7000, is_train=True),
 )

@@ -14,6 +14,7 @@ from benchmark.labels import LabelSet
 from benchmark.metrics import (
     average_overlap,
     average_precision,
+    bdd100k_instances,
     bdd100k_iou,
     bdd100k_panoptic,
     bdd100k_tracking,
@@ -63,6 +64,7 @@ _MODULES = (
     generalized_referring,
     reasoning_segmentation,
     bdd100k_tracking,
+    bdd100k_instances,
     bdd100k_iou,
     bdd100k_panoptic,
     phrase_cut,
