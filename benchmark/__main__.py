@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark import catalog, metrics, scoring, servers
-from benchmark.catalog import BENCHMARKS, Benchmark
+from benchmark import catalog, overview, scoring
+from benchmark.catalog import BENCHMARKS
 from benchmark.formats import archives
 from benchmark.labels import suggestion
 from benchmark.problems import BenchmarkError, DataError, UsageError
@@ -36,6 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(*_shown(error), sep="\n", file=sys.stderr)
     except BenchmarkError as error:
         print(f"benchmark: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        # The reader of the output has what it wanted (`| head`); the flush at exit must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         print(f"benchmark: {place}{error.strerror or error}. Check the path, its permissions and the free space.",
@@ -107,33 +112,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _list(options: argparse.Namespace) -> int:
-    rows = [_row_facts(row) for row in BENCHMARKS.values()]
+    rows = list(BENCHMARKS.values())
     if options.json:
-        print(json.dumps(rows, indent=1))
-        return 0
-    columns = ("name", "task", "num_samples", "main_score", "metric", "protocols", "truth", "server")
-    table = [[", ".join(row[c]) if isinstance(row[c], list) else str(row[c]) for c in columns] for row in rows]
-    print(*_aligned([list(columns), *table]), sep="\n")
+        print(json.dumps([overview.facts(row) for row in rows], indent=1))
+    else:
+        print(*overview.table(rows, len(catalog.TRAINING)), sep="\n")
     return 0
-
-
-def _row_facts(row: Benchmark) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "dataset": row.dataset,
-        "task": str(row.task),
-        "split": row.split,
-        "metric": row.metric,
-        "main_score": row.main_score,
-        "protocols": list(row.protocols),
-        "mini_protocol": row.mini_protocol,
-        "labels": row.labels,
-        "num_samples": row.num_samples,
-        "truth": row.truth,
-        "server": servers.words_for(row.name),
-        "version": row.version,
-        "notes": row.notes,
-    }
 
 
 def _describe(options: argparse.Namespace) -> int:
@@ -147,30 +131,13 @@ def _describe(options: argparse.Namespace) -> int:
         print(*difficulty.describe(root), sep="\n")
         return 0
     row = catalog.get(options.name)
-    print(*_row_lines(row), sep="\n")
+    print(*overview.describe(row), sep="\n")
     if root is not None:
         listing = catalog.open_listing(row, root, is_mini=catalog.is_mini_root(root))
         print(f"{'found':<12}{len(listing.entries):,} {row.unit} below {root}")
         for note, count in listing.notes.items():
             print(f"{'':<12}{count:,} {note}")
     return 0
-
-
-def _row_lines(row: Benchmark) -> list[str]:
-    label_set = catalog.label_set(row)
-    num_things = int(label_set.is_thing.sum())
-    facts = {
-        "name": row.name,
-        "task": f"{row.task}, split {row.split}, {row.num_samples:,} {row.unit}, truth {row.truth}",
-        "classes": f"{label_set.num_classes} ({num_things} things) of {label_set.name}",
-        "score": f"{row.main_score}, metric {row.metric} (equal to {metrics.METRICS[row.metric].tool})",
-        "protocols": f"{', '.join(row.protocols)} (headline: {row.protocols[0]})",
-        "version": str(row.version),
-        "looked for": ", ".join(f"DATA_ROOT/{folder}".removesuffix("/.") for folder in row.layout.roots),
-        "to get it": row.layout.how_to_get,
-        "notes": row.notes or "none",
-    }
-    return [f"{name:<12}{value}" for name, value in facts.items()]
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -180,7 +147,7 @@ def _doctor(options: argparse.Namespace) -> int:
     with Progress("examining") as progress:
         diagnosis = doctor.examine(options.root, report=progress.update)
     _keep(options.out, doctor.as_json(diagnosis))
-    print(*_aligned(doctor.table(diagnosis)), sep="\n")
+    print(*overview.aligned(doctor.table(diagnosis)), sep="\n")
     for row, path in diagnosis.absent.items():
         print(f"not there: {row} (looked for {path})")
     problems = dict.fromkeys(problem for finding in diagnosis.findings for problem in finding.problems)
@@ -196,7 +163,7 @@ def _audit(options: argparse.Namespace) -> int:
     with Progress("comparing") as progress:
         pairs = audit.examine(options.root, report=progress.update)
     _keep(options.out, audit.as_json(pairs))
-    print(*_aligned(audit.table(pairs)), sep="\n")
+    print(*overview.aligned(audit.table(pairs)), sep="\n")
     num_clean = sum(not pair.num_shared for pair in pairs)
     print(f"{len(pairs) - num_clean:,} pairs of splits share pictures, {num_clean:,} do not")
     return 0
@@ -259,13 +226,8 @@ def _score_lines(record: Mapping[str, Any]) -> list[str]:
         low, high = record["intervals"].get(name, (None, None))
         span = "" if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
         rows.append([name, "—" if value is None else f"{100 * value:.2f}", span])
-    lines += [f"  {line}" for line in _aligned(rows)]
+    lines += [f"  {line}" for line in overview.aligned(rows)]
     return lines + [f"note: {count:,} {note}" for note, count in record["notes"].items()]
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -21,7 +21,14 @@ from benchmark.labels import LabelSet
 from benchmark.problems import DataError, Problem
 
 _VIDEO_TASKS = (Task.SOT, Task.VOS, Task.MOT, Task.MOTS, Task.VIS)
-UNITS: Mapping[Task, str] = MappingProxyType({**dict.fromkeys(_VIDEO_TASKS, "videos"), Task.RVOS: "video-text pairs"})
+UNITS: Mapping[Task, str] = MappingProxyType(
+    {
+        **dict.fromkeys(_VIDEO_TASKS, "videos"),
+        Task.RVOS: "video-text pairs",
+        Task.REFERRING: "expressions",
+        Task.GROUNDING: "phrases",
+    }
+)
 """Task -> what its samples are; "images" for all others."""
 
 
@@ -112,7 +119,7 @@ class Benchmark:
 
     @property
     def unit(self) -> str:
-        """What its samples are, for messages: "images", "videos", "video-text pairs"."""
+        """What its samples are, for messages: "images", "videos", "expressions" ..."""
         return UNITS.get(self.task, "images")
 
     @property

@@ -174,8 +174,26 @@ def test_unknown_protocol_suggests_the_nearest() -> None:
 
 def test_list_names_every_row(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    table, _, legend = capsys.readouterr().out.partition("\n\n")
+    lines = table.splitlines()
+    assert lines[0].split() == ["name", "task", "split", "count", "score", "metric", "protocol", "truth", "server"]
     assert [line.split()[0] for line in lines[1:]] == list(catalog.BENCHMARKS)
+    assert f"{len(catalog.BENCHMARKS)} benchmarks; {len(catalog.TRAINING)} training splits more" in legend
+    width = {len(line) for line in lines}
+    assert max(width) <= 180
+    private = next(line for line in lines if line.startswith("coco_panoptic_val2017 "))
+    assert " 5,000 " in private and "closed" in private
+
+
+@pytest.mark.parametrize("name", [*catalog.BENCHMARKS, *catalog.TRAINING])
+def test_every_row_can_be_described(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    row = catalog.get(name)
+    assert main(["describe", name]) == 0
+    facts = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if line[0] != " ")
+    assert facts["name"] == name
+    assert facts["task"].startswith(f"{row.task}, split {row.split}, ")
+    assert facts["task"].endswith(row.unit)
+    assert len(facts) == 11 and all(facts.values())
 
 
 def test_list_as_json_has_the_facts_of_every_row(capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,7 +206,7 @@ def test_list_as_json_has_the_facts_of_every_row(capsys: pytest.CaptureFixture[s
 def test_describe_says_where_the_data_are_looked_for(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["describe", "ade20k_instance_val", "--data-root", str(root)]) == 0
     text = capsys.readouterr().out
-    assert "DATA_ROOT/ade20k/ADEChallengeData2016" in text and "coco, places (headline: coco)" in text
+    assert "DATA_ROOT/ade20k/ADEChallengeData2016" in text and "coco; others: places" in text
     assert "3 images below" in text
 
 
