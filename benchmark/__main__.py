@@ -123,12 +123,14 @@ def _list(options: argparse.Namespace) -> int:
 def _describe(options: argparse.Namespace) -> int:
     root = options.data_root
     if options.name is None:
-        from benchmark.minidata import difficulty
+        from benchmark.minidata import clip_difficulty, difficulty
 
         root = root or _mini_root()
         if not catalog.is_mini_root(root):
             raise UsageError(f"{root} is not the mini data. Name a benchmark to describe: {', '.join(BENCHMARKS)}.")
         print(*difficulty.describe(root), sep="\n")
+        if options.data_root is None:
+            print("", *clip_difficulty.describe(), sep="\n")
         return 0
     row = catalog.get(options.name)
     print(*overview.describe(row), sep="\n")

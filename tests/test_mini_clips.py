@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmark.minidata import clips
+from benchmark.annotated import ExpressionKind
+from benchmark.minidata import clip_difficulty, clips
 from benchmark.minidata.clips import NUM_FRAMES, Clip, DrawnClip
 from benchmark.minidata.motion import MotionKind, place
 from benchmark.minidata.pools import CLIPS_FROM
+from benchmark.minidata.pools import NUM_CLIPS as NUM_CLIPS_OF
 from benchmark.minidata.render import first_thing_id
 from benchmark.minidata.silhouettes import coverage
 from benchmark.minidata.world import scene_seed
@@ -156,3 +158,21 @@ def test_the_same_seed_gives_the_same_clip_and_another_seed_another() -> None:
 def test_clips_are_those_that_were_drawn_before() -> None:
     ids = [truth.segment_id for number in (1, 2, 3) for truth in _clip(number)[1].panoptic]
     assert hashlib.sha256(np.stack(ids).astype("<i4").tobytes()).hexdigest() == GOLDEN
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_the_miniatures_are_as_hard_as_promised(split: str) -> None:
+    found = clip_difficulty.count(split, NUM_CLIPS_OF[split])
+    assert found.returning == NUM_CLIPS_OF[split] >= 6
+    assert found.occluded >= 0.2
+    assert found.half_hidden >= 0.05
+    assert np.median(found.things_per_clip) >= 5
+    assert min(found.expressions[kind] for kind in ExpressionKind) >= 0.5 * NUM_CLIPS_OF[split]
+    said = clip_difficulty.count_expressions(split, 40)
+    assert min(said[kind] for kind in ExpressionKind if kind is not ExpressionKind.MOTION) >= 20
+
+
+def test_the_world_in_motion_is_described() -> None:
+    lines = clip_difficulty.describe()
+    assert sum("clips of 16 frames" in line for line in lines) == 2
+    assert any("expressions of 80 scenes: attribute " in line and "no target 80" in line for line in lines)
