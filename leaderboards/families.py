@@ -47,6 +47,8 @@ BY_DATASET: Mapping[tuple[str, Task], Form] = MappingProxyType(
         ("lvos_v2", Task.VOS): frame_folders.LVOS,
         ("sav", Task.VOS): frame_folders.OWN_FOLDERS,
         ("ref_davis17", Task.RVOS): frame_folders.LISTS,
+        ("a2d_sentences", Task.RVOS): result_lists.ONE_LIST,
+        ("jhmdb_sentences", Task.RVOS): result_lists.ONE_LIST,
         ("ref_youtube_vos", Task.RVOS): frame_folders.REF_YOUTUBE_VOS,
         ("kitti", Task.MOTS): track_texts.KITTI_MOTS,
         ("motschallenge", Task.MOTS): track_texts.MOTS_CHALLENGE,

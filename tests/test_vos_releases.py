@@ -13,11 +13,30 @@ import pytest
 from test_vos_metrics import EXACT, golden_videos
 from vos_golden import GOLDEN
 from vos_golden_releases import STORED_AS
-from vos_videos import Video, revos_videos, write_raw_answers, write_revos, write_video
+from vos_videos import (
+    Video,
+    revos_videos,
+    write_raw_answers,
+    write_reasonvos,
+    write_revos,
+    write_sentences,
+    write_video,
+)
 
 from benchmark import catalog
-from benchmark.contract import Frames, Panoptic, Prediction, Sample, Stats
-from benchmark.metrics import reasoning_videos, vanishing_objects
+from benchmark.contract import (
+    Frames,
+    Panoptic,
+    Prediction,
+    Prompt,
+    Sample,
+    Stats,
+    Task,
+    Truth,
+    make_instances,
+)
+from benchmark.masks import encode
+from benchmark.metrics import reasoning_videos, vanishing_objects, video_objects
 from benchmark.problems import DataError
 
 
@@ -143,3 +162,61 @@ def test_a_meta_file_of_mosev2_without_objects_or_with_another_length_is_named(t
     with pytest.raises(DataError) as caught:
         catalog.open_samples(row, None, truth=tmp_path / "MOSEv2/valid")
     assert len(caught.value.problems) == 2
+
+
+def test_every_expression_of_reasonvos_scores_as_the_official_tool_says(tmp_path: Path) -> None:
+    write_reasonvos(tmp_path / "ReasonVOS", tmp_path / "found", revos_videos(golden_videos("videos")))
+    stats = measured("reasonvos_rvos_test", tmp_path)
+    each = video_objects.per_object(stats, video_objects.RULES["expressions"])
+    ours = {name.replace("/", "_").removesuffix("_1"): [one["J"], one["F"]] for name, one in each.items()}
+    theirs = official()["reasonvos"]
+    assert ours.keys() == theirs.keys()
+    for name, pair in theirs.items():
+        assert ours[name] == pytest.approx(pair, abs=EXACT), name
+
+
+BROKEN_EXPRESSIONS = {
+    "a way out": ('"source": "MOSE"', '"source": "../MOSE"', r"must be names of folders"),
+    "no text": ('"exp_text": "what 1 means"', '"exp_text": 5', r"exp_text 5 is not text"),
+    "twice": ('"obj_id": 2, "exp_id": 9', '"obj_id": 1, "exp_id": 8', r"is there twice"),
+    "no masks": ('"obj_id": 2', '"obj_id": 22', r"has no masks"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_EXPRESSIONS)
+def test_broken_expressions_of_reasonvos_are_named(tmp_path: Path, case: str) -> None:
+    write_reasonvos(tmp_path / "ReasonVOS", tmp_path / "found", revos_videos(golden_videos("videos"))[:1])
+    path = tmp_path / "ReasonVOS/meta_expressions.json"
+    right, wrong, message = BROKEN_EXPRESSIONS[case]
+    path.write_text(path.read_text(encoding="utf-8").replace(right, wrong), encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        catalog.open_samples(catalog.get("reasonvos_rvos_test"), tmp_path, is_mini=True)
+
+
+def test_sentences_score_as_the_official_tool_says(tmp_path: Path) -> None:
+    write_sentences(tmp_path / "a2d_sentences", tmp_path / "found", revos_videos(golden_videos("videos")))
+    stats = measured("a2d_sentences_rvos_test", tmp_path)
+    found = catalog.build_metric(catalog.get("a2d_sentences_rvos_test")).pool(stats)(None).values
+    theirs = {name: np.nan if value == -1 else value for name, value in official()["sentences"].items()}
+    assert found == pytest.approx(theirs, abs=EXACT, nan_ok=True)
+
+
+def test_an_iou_of_exactly_a_threshold_counts_as_float32_has_it() -> None:
+    """3 / 5 is above 0.6 in float32 and 7 / 10 is not above 0.7; 1e-6 lifts 1 / 2, and vanishes beside large areas."""
+    metric = catalog.build_metric(catalog.get("a2d_sentences_rvos_test"))
+    for shared, union, wanted in ((3, 5, 0.6), (7000, 10000, 0.6), (1, 2, 0.5), (10000, 20000, None)):
+        whole = np.zeros((1, union), bool)
+        whole[:] = True
+        part = np.zeros((1, union), bool)
+        part[:, :shared] = True
+        frames = [make_instances(class_index=[0], masks=[encode(one)], area=np.array([union])) for one in (whole, part)]
+        sample = Sample(
+            sample_id="v_a_f_1_i_1",
+            frames=(),
+            size=(1, union),
+            prompt=Prompt(task=Task.RVOS),
+            truth=Truth(frames=(frames[0],)),
+        )
+        values = metric.pool([metric.measure(sample, Prediction(frames=(frames[1],)))])(None).values
+        above = [least for least in (0.5, 0.6, 0.7, 0.8, 0.9) if values[f"P@{least}"]]
+        assert max(above, default=None) == wanted, (shared, union)

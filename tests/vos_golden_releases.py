@@ -1,6 +1,6 @@
 """Runs the official tools of later video benchmarks on the frozen videos and freezes what they say.
 
-    python tests/vos_golden_releases.py TOOLS      TOOLS holds folders named mose2 and visa with the tools' own files
+    python tests/vos_golden_releases.py TOOLS      TOOLS holds mose2, visa, videolisa and referformer, as downloaded
 
 Input are the maps of `golden/vos/videos.npz`; `releases.json` holds the output. See `golden/vos/README.md`.
 """
@@ -19,7 +19,16 @@ from typing import Any
 
 import numpy as np
 from vos_golden import GOLDEN, tool
-from vos_videos import Video, restored, revos_videos, write_raw_answers, write_revos, write_video
+from vos_videos import (
+    Video,
+    restored,
+    revos_videos,
+    write_raw_answers,
+    write_reasonvos,
+    write_revos,
+    write_sentences,
+    write_video,
+)
 
 MOSE2_PARTS = ("J", "F_new", "F", "disappear_J", "disappear_F", "reappear_J", "reappear_F")
 STORED_AS = (1, 255)
@@ -71,6 +80,40 @@ def revos(tools: Path, videos: Sequence[Video], folder: Path, value: int) -> dic
     return {name: [float(one) for one in values] for name, values in out.items()}
 
 
+def reasonvos(tools: Path, videos: Sequence[Video], folder: Path) -> dict[str, list[float]]:
+    """J and F of every expression of ReasonVOS' tool."""
+    write_reasonvos(folder / "data", folder / "found", videos)
+    tasks: queue.Queue[list[str]] = queue.Queue()
+    for path in sorted((folder / "found").glob("*/*")):
+        tasks.put([path.parent.name, path.name])
+    out: dict[str, list[float]] = {}
+    with tool(tools / "videolisa", "eval_reason_vos", "metrics"):
+        import eval_reason_vos
+
+        eval_reason_vos.eval_queue(tasks, 0, out, str(folder / "data/Annotations"), str(folder / "found"))
+    return {name: [float(one) for one in values] for name, values in out.items()}
+
+
+def sentences(tools: Path, videos: Sequence[Video], folder: Path) -> dict[str, float]:
+    """Scores of A2D-Sentences' tool."""
+    write_sentences(folder, folder / "found.json", videos)
+    with tool(tools / "referformer", "a2d_eval"):
+        from a2d_eval import calculate_precision_at_k_and_iou_metrics
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
+
+        truth = COCO(str(folder / "a2d_sentences_test_annotations_in_coco_format.json"))
+        found = truth.loadRes(str(folder / "found.json"))
+        run = COCOeval(truth, found, iouType="segm")
+        run.params.useCats = 0
+        run.evaluate()
+        run.accumulate()
+        run.summarize()
+        at_k, overall, mean = calculate_precision_at_k_and_iou_metrics(truth, found)
+    names = ("mAP", "AP50", "AP75", "APs", "APm", "APl", "P@0.5", "P@0.6", "P@0.7", "P@0.8", "P@0.9", "oIoU", "mIoU")
+    return dict(zip(names, map(float, [*run.stats[:6], *at_k, overall, mean]), strict=True))
+
+
 def main() -> None:
     """Freeze the output of every tool."""
     tools = Path(sys.argv[1])
@@ -81,6 +124,8 @@ def main() -> None:
         found["mose2"] = mose2(tools, videos, folder / "mose2")
         for value in STORED_AS:
             found[f"revos_{value}"] = revos(tools, revos_videos(videos), folder / f"revos{value}", value)
+        found["reasonvos"] = reasonvos(tools, revos_videos(videos), folder / "reasonvos")
+        found["sentences"] = sentences(tools, revos_videos(videos), folder / "sentences")
     text = json.dumps(found, indent=1, sort_keys=True)
     (GOLDEN / "releases.json").write_text(f"{text}\n", encoding="utf-8")
 

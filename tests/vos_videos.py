@@ -273,3 +273,49 @@ def write_raw_answers(folder: Path, videos: Sequence[Video], value: int) -> None
             shown = np.isin(video.found, ids or (2,)).astype(np.uint8) * np.uint8(value)
             for name, numbers in zip(video.frame_names, shown, strict=True):
                 write_png(folder / video.name / key / f"{name}.png", numbers)
+
+
+def write_reasonvos(root: Path, found: Path, videos: Sequence[Video]) -> None:
+    """Expressions and masks of ReasonVOS, every other frame; results of all frames, dark grey or with a palette."""
+    meta: dict[str, Any] = {}
+    for video in videos:
+        values = [
+            {"obj_id": one, "exp_id": 7 + one, "exp_text": f"what {one} means", "is_sent": one % 2} for one in (1, 2)
+        ]
+        meta[video.name] = {"source": "MOSE", "frames": video.frame_names, "expressions": values}
+        for one in (1, 2):
+            key = f"MOSE_{video.name}_{one}"
+            for index, name in enumerate(video.frame_names):
+                if index % 2 == 0:
+                    write_png(root / "Annotations" / key / f"{name}.png", (video.truth[index] == one) * np.uint8(255))
+                shown = (video.found[index] == one).astype(np.uint8)
+                path = found / key / str(7 + one) / f"{name}.png"
+                if one == 1:
+                    write_png(path, shown)
+                else:
+                    write_ids(path, shown * np.uint8(2))
+    (root / "meta_expressions.json").write_text(json.dumps({"videos": meta}), encoding="utf-8")
+
+
+def write_sentences(root: Path, found: Path, videos: Sequence[Video]) -> None:
+    """Masks of A2D-Sentences in COCO's form, and results: a good mask and a bad one, at times with equal scores."""
+    images, annotations, results = [], [], []
+    for video in videos:
+        height, width = video.truth.shape[1:]
+        shown = [(index, one) for index in range(len(video.truth)) for one in (1, 2, 3)]
+        for index, one in ((index, one) for index, one in shown if (video.truth[index] == one).any()):
+            name, mask = f"v_{video.name}_f_{index + 1}_i_{one}", masks.encode(video.truth[index] == one)
+            fields = {"image_id": name, "category_id": 1, "bbox": list(masks.bounding_box(mask))}
+            number, area = len(annotations) + 1, float(masks.area(mask))
+            images.append({"id": name, "height": height, "width": width})
+            shape = {"segmentation": masks.to_json(mask), "area": area, "iscrowd": 0}
+            annotations.append({"id": number, **fields, **shape})
+            answers = [masks.encode(maps) for maps in (video.found[index] == one, video.found[index] != 0)]
+            for answer, score in zip(answers, (0.5, 0.5 if number % 5 == 0 else 0.25), strict=True):
+                entry = {"image_id": name, "category_id": 1, "segmentation": masks.to_json(answer)}
+                results.append({**entry, "score": score + number / 1000})
+    content = {"categories": [{"id": 1, "name": "dummy_class"}], "images": images, "annotations": annotations}
+    root.mkdir(parents=True, exist_ok=True)
+    path = root / "a2d_sentences_test_annotations_in_coco_format.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    found.write_text(json.dumps(results), encoding="utf-8")

@@ -76,7 +76,7 @@ def _video_message(name: str, video: Any) -> str:
     if not _is_path(name):
         return "has no name of a folder"
     frames = video.get("frames") if isinstance(video, dict) else None
-    is_named = isinstance(frames, list) and all(isinstance(one, str) and _is_folder(one) for one in frames)
+    is_named = isinstance(frames, list) and all(isinstance(one, str) and is_folder(one) for one in frames)
     if not isinstance(frames, list) or not frames or not is_named:
         return "lacks the list 'frames' with at least one name"
     if not isinstance(video.get("expressions"), dict):
@@ -85,7 +85,7 @@ def _video_message(name: str, video: Any) -> str:
 
 
 def _expression(video: str, key: str, value: Any, frames: tuple[str, ...]) -> Expression | str:
-    if not _is_folder(key):
+    if not is_folder(key):
         return "has no name of a folder"
     if not isinstance(value, dict) or not isinstance(value.get("exp"), str):
         return "lacks the text 'exp'"
@@ -110,12 +110,13 @@ def _several(value: Any) -> tuple[str, ...]:
     return tuple(str(one) for one in (value if isinstance(value, list) else [value]))
 
 
-def _is_folder(name: str) -> bool:
+def is_folder(name: str) -> bool:
+    """Whether it can be the name of one folder, and of nothing else."""
     return bool(name) and not name.startswith(".") and "/" not in name and "\\" not in name
 
 
 def _is_path(name: str) -> bool:
-    return all(map(_is_folder, name.split("/")))
+    return all(map(is_folder, name.split("/")))
 
 
 def _problem(path: Path, video: str, message: str) -> Problem:
