@@ -42,6 +42,7 @@ from benchmark.datasets import (
     revos,
     sav,
     sentences,
+    tao,
     tnl2k,
     trackingnet,
     youtube_vis,
@@ -95,6 +96,7 @@ _ROWS = (
     *refcoco.ROWS,
     *reasonseg.ROWS,
     *bdd100k_tracking.ROWS,
+    *tao.ROWS,
     *phrasecut.ROWS,
     *flickr30k.ROWS,
 )

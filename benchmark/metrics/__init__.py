@@ -22,6 +22,7 @@ from benchmark.metrics import (
     cityscapes_iou,
     described_precision,
     federated_precision,
+    federated_tracks,
     generalized_referring,
     group_precision,
     grouped_precision,
@@ -46,6 +47,7 @@ from benchmark.problems import UsageError
 _MODULES = (
     average_precision,
     federated_precision,
+    federated_tracks,
     group_precision,
     grouped_precision,
     described_precision,
