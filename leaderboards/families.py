@@ -35,6 +35,9 @@ BY_DATASET: Mapping[tuple[str, Task], Form] = MappingProxyType(
         ("openimages", Task.INSTANCE): result_lists.TABLE,
         ("odinw", Task.DETECTION): result_folders.COLLECTION,
         ("seginw", Task.INSTANCE): result_folders.COLLECTION,
+        ("bdd100k", Task.INSTANCE): instance_texts.BDD100K,
+        ("mapillary", Task.INSTANCE): instance_texts.MAPILLARY,
+        ("pascal_context", Task.SEMANTIC): label_pngs.WIDE,
         ("bdd100k", Task.SEMANTIC): label_pngs.BDD100K,
         ("bdd100k", Task.PANOPTIC): label_pngs.BDD100K_PANOPTIC,
         ("bdd100k", Task.MOT): result_folders.BOX_TRACKS,
@@ -50,11 +53,15 @@ BY_DATASET: Mapping[tuple[str, Task], Form] = MappingProxyType(
         ("a2d_sentences", Task.RVOS): result_lists.ONE_LIST,
         ("jhmdb_sentences", Task.RVOS): result_lists.ONE_LIST,
         ("ref_youtube_vos", Task.RVOS): frame_folders.REF_YOUTUBE_VOS,
+        ("revos", Task.RVOS): frame_folders.NAMED_EXPRESSIONS,
+        ("reasonvos", Task.RVOS): frame_folders.NAMED_EXPRESSIONS,
+        ("tao", Task.MOT): result_lists.ANSWERS,
         ("kitti", Task.MOTS): track_texts.KITTI_MOTS,
         ("motschallenge", Task.MOTS): track_texts.MOTS_CHALLENGE,
         ("trackingnet", Task.SOT): track_texts.TRACKINGNET,
         ("got10k", Task.SOT): track_texts.GOT10K,
         ("phrasecut", Task.REFERRING): label_pngs.MASK_OF_EACH,
+        ("saco_gold", Task.REFERRING): result_lists.ONE_LIST,
     }
 )
 BY_TASK: Mapping[Task, Form] = MappingProxyType(

@@ -29,6 +29,7 @@ class Png:
 
 GREY, RGB, PALETTE, RGBA = 0, 2, 3, 6
 LABELS = Png(bit_depths=(8,), color_types=(GREY, PALETTE), meaning="one channel of 8 bits")
+WIDE_LABELS = Png(bit_depths=(8, 16), color_types=(GREY, PALETTE), meaning="one channel of 8 or 16 bits")
 COLORS = Png(bit_depths=(8,), color_types=(RGB,), meaning="RGB of 8 bits, without alpha and palette")
 BITMASK = Png(bit_depths=(8,), color_types=(RGBA,), meaning="RGBA of 8 bits")
 INDEXED = Png(bit_depths=(1, 2, 4, 8), color_types=(PALETTE,), meaning="an indexed PNG with its palette")

@@ -51,6 +51,8 @@ class FrameFolders(Form):
 
     def is_possible(self, row: Benchmark, name: str) -> bool:
         """A PNG in as many folders as it should lie in."""
+        if self.depth_is_free:
+            return name.endswith(".png")
         parts = name.split("/")
         above = (*self._above,)
         return name.endswith(".png") and tuple(parts[: len(above)]) == above and len(parts) == len(above) + self._depth
@@ -61,6 +63,8 @@ class FrameFolders(Form):
 
     def num_units(self, row: Benchmark, contents: Contents) -> int | None:
         """Folders of frames."""
+        if self.depth_is_free:
+            return len({name.rpartition("/")[0] for name in contents.files})
         depth = len((*self._above,)) + self.levels
         return len({"/".join(name.split("/")[:depth]) for name in contents.files if name.endswith(".png")})
 
@@ -156,4 +160,5 @@ MEVIS = FrameFolders(png=BINARY, levels=EXPRESSION, unit="expressions", rules=(o
 REF_YOUTUBE_VOS = FrameFolders(
     place="Annotations", png=BINARY, levels=EXPRESSION, unit="expressions", rules=(only_black_and_white,)
 )
+NAMED_EXPRESSIONS = FrameFolders(png=None, depth_is_free=True, unit="expressions")
 BITMASKS = FrameFolders(png=BITMASK)

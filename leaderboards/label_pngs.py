@@ -22,7 +22,7 @@ from benchmark.datasets.coco import stem as coco_stem
 from benchmark.formats.image_files import read_numbers
 from benchmark.problems import DataError
 from benchmark.row import Benchmark
-from leaderboards.forms import BITMASK, LABELS, Contents, Form, Inspection, Png, Size
+from leaderboards.forms import BITMASK, LABELS, WIDE_LABELS, Contents, Form, Inspection, Png, Size
 from leaderboards.problems import Problem, error, warning
 
 TRAIN_IDS = 18
@@ -120,6 +120,7 @@ def _values(looked: Inspection) -> set[int]:
 
 ADE20K = LabelPngs()
 COCO_MAPS = LabelPngs(stem=coco_stem)
+WIDE = LabelPngs(png=WIDE_LABELS)
 BDD100K = LabelPngs(rules=(no_folded_values,))
 MASK_OF_EACH = LabelPngs(unit="expressions")
 BDD100K_PANOPTIC = LabelPngs(png=BITMASK)

@@ -87,6 +87,7 @@ RULES: Mapping[str, Rules] = MappingProxyType(
         "youtube_vos18": Rules(refuses=("no folder Annotations at the root", *_FRAMES)),
         "youtube_vos19": Rules(refuses=("no folder Annotations at the root", *_FRAMES)),
         "mose": Rules(refuses=_FRAMES),
+        "mose2": Rules(refuses=("a missing frame", "ids that were not given", "a missing video (scores 0)")),
         "mevis": Rules(refuses=(NO_FOLDER, "palette PNGs, whose dark colours vanish", "a missing frame")),
         "lvos_v1": Rules(refuses=("no folder Annotations at the root", *_FRAMES)),
         "lvos_v2": Rules(refuses=("no folder Annotations at the root", *_FRAMES)),

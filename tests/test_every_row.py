@@ -13,11 +13,13 @@ import pytest
 from ceilings import LIMITS, USUAL
 from replay import nothing, replayed
 
-from benchmark import catalog
+from benchmark import catalog, scoring
 from benchmark.__main__ import main
 from benchmark.contract import Prediction, Sample
 from benchmark.minidata import miniatures
 from benchmark.row import WritesScenes
+from leaderboards.__main__ import main as leaderboards
+from leaderboards.families import form_of
 
 ROWS = {**catalog.BENCHMARKS, **catalog.TRAINING}
 WRITTEN = [name for name, row in ROWS.items() if isinstance(row.layout, WritesScenes)]
@@ -76,3 +78,23 @@ def test_nothing_scores_the_floor(root_of: Callable[[str], Path], tmp_path: Path
     root = root_of(name)
     floor = LIMITS.get(name, USUAL).floor(catalog.open_samples(ROWS[name], root, is_mini=True))
     assert _score(name, root, tmp_path, nothing) == pytest.approx(floor, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_an_archive_is_sound_and_scores_the_same(
+    root_of: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    row, root = ROWS[name], root_of(name)
+    samples = catalog.open_samples(row, root, is_mini=True)
+    written, archive = tmp_path / "replayed", tmp_path / form_of(row).archive_name(row, "ours")
+    catalog.write_predictions(row, written, ((sample, replayed(sample)) for sample in samples))
+    data = ["--data-root", str(root)]
+    assert leaderboards(["write", str(written), name, "--out", str(archive), *data]) == 0, capsys.readouterr().out
+    assert leaderboards(["validate", name, str(archive), *data]) == 0
+    assert "0 errors" in capsys.readouterr().out
+    before, after = (
+        scoring.score(scoring.Request(row=row, predictions=path, root=root, resamples=0)).record
+        for path in (written, archive)
+    )
+    assert before["scores"] == after["scores"] and before["scores"][row.main_score] is not None
+    assert after["num_scored"] == len(samples)
