@@ -25,6 +25,7 @@ from benchmark.datasets import (
     lasot,
     lvis,
     lvos,
+    mapillary,
     mevis,
     mose,
     mose2,
@@ -40,6 +41,7 @@ from benchmark.datasets import (
     ref_youtube_vos,
     refcoco,
     revos,
+    saco,
     sav,
     sentences,
     tao,
@@ -57,8 +59,8 @@ from benchmark.row import Benchmark, DataNotFound, open_below, open_given, read_
 __all__ = ["BENCHMARKS", "TRAINING", "Benchmark", "DataNotFound", "build_metric", "get", "is_mini_root"]
 
 MINI_STAMP = "minidata.json"
-MINIATURES = ("coco", "ade20k", "cityscapes")
-"""Data sets that the mini data are written as."""
+OF_THE_SUITE = ("coco", "ade20k", "cityscapes")
+"""Data sets that the suite trains on; their miniatures have a root in common."""
 DECODE_UP_TO = 300
 """Number of images up to which a check before evaluation looks at every pixel."""
 
@@ -74,6 +76,7 @@ _ROWS = (
     *d3.ROWS,
     *bdd100k_images.ROWS,
     *pascal_context.ROWS,
+    *mapillary.ROWS,
     *davis.ROWS,
     *ref_youtube_vos.ROWS,
     *ref_davis.ROWS,
@@ -99,6 +102,7 @@ _ROWS = (
     *tao.ROWS,
     *phrasecut.ROWS,
     *flickr30k.ROWS,
+    *saco.ROWS,
 )
 
 BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType({row.name: row for row in _ROWS if not row.is_train})
@@ -129,9 +133,9 @@ def is_mini_root(root: Path) -> bool:
     return any((one / MINI_STAMP).is_file() for one in inside) or (root.parent / MINI_STAMP).is_file()
 
 
-def has_miniature(row: Benchmark) -> bool:
-    """Whether the mini data, and the example predictions made on them, hold the row. No boxes so far."""
-    return row.dataset in MINIATURES and row.task is not Task.DETECTION
+def is_of_the_suite(row: Benchmark) -> bool:
+    """Whether the suite evaluates the row; the committed example predictions hold these."""
+    return row.dataset in OF_THE_SUITE and row.task is not Task.DETECTION
 
 
 def open_listing(row: Benchmark, root: Path | None, *, truth: Path | None = None, is_mini: bool = False) -> Listing:

@@ -13,6 +13,7 @@ from benchmark.contract import Prediction, PredictionSet, Sample, Task
 from benchmark.datasets.pictures import Pictures
 from benchmark.formats import coco_instances, coco_panoptic, derived, json_lists
 from benchmark.formats.listing import Listing
+from benchmark.labels import LabelSet
 from benchmark.problems import DataError, Problem
 from benchmark.row import Benchmark
 
@@ -52,10 +53,15 @@ def beside(folder: Path, *standard: str) -> Path:
     return found[0]
 
 
-def read_predictions(row: Benchmark, path: Path, sample_ids: Sequence[str]) -> tuple[PredictionSet, Mapping[str, int]]:
-    """Predictions of a panoptic JSON, or of the folder beside it. Raises DataError with all problems."""
+def read_predictions(
+    row: Benchmark, path: Path, sample_ids: Sequence[str], labels: LabelSet | None = None
+) -> tuple[PredictionSet, Mapping[str, int]]:
+    """Predictions of a panoptic JSON, or of the folder beside it. Raises DataError with all problems.
+
+    labels: the row's label set under the ids of these files, None: under its own.
+    """
     json_path, folder = _paths(path)
-    return coco_panoptic.read_predictions(json_path, folder, sample_ids, row.label_set)
+    return coco_panoptic.read_predictions(json_path, folder, sample_ids, labels or row.label_set)
 
 
 def write_predictions(

@@ -71,7 +71,7 @@ def _truth(path: Path, labels: LabelSet) -> Truth:
     is_crowd, is_ignored = attributes & CROWD > 0, attributes & IGNORED > 0
     sides = []
     for rows in (np.flatnonzero(is_known & ~is_ignored), np.flatnonzero(is_known & is_ignored)):
-        own = [found[row] for row in rows]
+        own = [found[row] for row in rows.tolist()]
         sides.append(
             make_instances(
                 class_index=[labels.index_of(one) for one in categories[rows].tolist()],

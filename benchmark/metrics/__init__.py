@@ -20,12 +20,15 @@ from benchmark.metrics import (
     bdd100k_tracking,
     cityscapes_instances,
     cityscapes_iou,
+    concept_f1,
     described_precision,
     federated_precision,
     federated_tracks,
     generalized_referring,
     group_precision,
     grouped_precision,
+    mapillary_instances,
+    mapillary_iou,
     panoptic_quality,
     phrase_cut,
     phrase_grounding,
@@ -55,6 +58,8 @@ _MODULES = (
     semantic_iou,
     cityscapes_iou,
     cityscapes_instances,
+    mapillary_iou,
+    mapillary_instances,
     video_instance_precision,
     video_objects,
     vanishing_objects,
@@ -73,6 +78,7 @@ _MODULES = (
     bdd100k_panoptic,
     phrase_cut,
     phrase_grounding,
+    concept_f1,
 )
 
 METRICS: Mapping[str, MetricEntry] = MappingProxyType(

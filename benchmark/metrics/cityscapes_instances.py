@@ -59,7 +59,7 @@ class CityscapesAP:
         """Sort the entries of each class and threshold once; the returned function weighs and integrates them."""
         rows = frames.columns(stats, _EMPTY)
         things = np.flatnonzero(self.labels.is_thing)
-        curves = [_ClassCurve.of(rows, int(class_index)) for class_index in things]
+        curves = [ClassCurve.of(rows, int(class_index)) for class_index in things]
 
         def score(given: NDArray[np.int64] | None) -> Scores:
             weights = rows.weights(given)
@@ -98,7 +98,7 @@ def _measure_class(truth: Instances, found: Instances, void: Rle | None, class_i
     if void is not None:
         excused = excused + masks.intersections(found_masks, [void])[:, 0]
     is_false = ~is_over.any(axis=1) & ((excused / found_size)[:, None] <= THRESHOLDS)
-    pair_score, pair_hit, pair_entry = _pairs(is_over[:, counts], score)
+    pair_score, pair_hit, pair_entry = pairs_of(is_over[:, counts], score)
     is_entry = np.concatenate((is_false, pair_entry))
     keep = is_entry.any(axis=1)
     return {
@@ -111,10 +111,10 @@ def _measure_class(truth: Instances, found: Instances, void: Rle | None, class_i
     }
 
 
-def _pairs(
+def pairs_of(
     is_over: NDArray[np.bool_], score: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Entries of the pairs that overlap enough: score [N], is_hit [N], is_entry [N, T].
+    """Entries of the pairs that overlap enough: float64 score [N], bool is_hit [N], bool is_entry [N, T].
 
     is_over: bool [P, G, T]. The most confident prediction of a truth is its hit, every other one a false positive.
     """
@@ -132,7 +132,7 @@ def _pairs(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _ClassCurve:
+class ClassCurve:
     """Entries of one class in all samples, by falling score.
 
     sample: int64 [N].   is_hit, is_false: bool [T, N].   last: int64 [U], the last entry of each different score.
@@ -146,7 +146,7 @@ class _ClassCurve:
     truth_sample: NDArray[np.int64]
 
     @classmethod
-    def of(cls, rows: frames.Columns, class_index: int) -> _ClassCurve:
+    def of(cls, rows: frames.Columns, class_index: int) -> ClassCurve:
         """Pick and sort the entries of one class."""
         picked = np.flatnonzero(rows.arrays["class_index"] == class_index)
         picked = picked[np.argsort(-rows.arrays["score"][picked], kind="stable")]
