@@ -8,8 +8,9 @@ first: the order in which they arrive changes nothing. Efron and Tibshirani (199
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +26,15 @@ Clusters = Callable[[str], str]
 class Interval:
     """A score (or a difference of scores) with its interval, fractions; NaN where the score is undefined.
 
-    num_resamples: replicates in which the score was defined, out of those drawn.
+    num_resamples: replicates in which the score was defined, out of those drawn. p_value: of a difference, how often
+    chance alone would put it this far on either side of zero, at least 1 / (num_resamples + 1); NaN for a score.
     """
 
     value: float
     low: float
     high: float
     num_resamples: int
+    p_value: float = math.nan
 
     @property
     def excludes_zero(self) -> bool:
@@ -80,7 +83,28 @@ def paired_interval(
     level: float = 0.95,
     clusters: Clusters | None = None,
 ) -> Interval:
-    """The interval of score a minus score b over the same samples; BenchmarkError unless the sample ids are equal."""
+    """The interval of one score of a minus that of b, see `paired_intervals`; KeyError for an unknown name."""
+    found = paired_intervals(
+        metric, stats_a, stats_b, resamples=resamples, seed=seed, level=level, clusters=clusters, names=(score_name,)
+    )
+    return found[score_name]
+
+
+def paired_intervals(
+    metric: Metric,
+    stats_a: Sequence[Stats],
+    stats_b: Sequence[Stats],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+    clusters: Clusters | None = None,
+    names: Sequence[str] | None = None,
+) -> dict[str, Interval]:
+    """Score name -> interval of score a minus score b over the same draws of the same samples.
+
+    names: the scores that are wanted, None: all. Raises BenchmarkError unless the sample ids are equal.
+    """
     first, second = _ordered(stats_a), _ordered(stats_b)
     ids_a, ids_b = ([one.sample_id for one in side] for side in (first, second))
     if ids_a != ids_b:
@@ -89,12 +113,12 @@ def paired_interval(
             f"A paired comparison needs the same samples on both sides; {len(ids_a)} and {len(ids_b)} were given and "
             f"{len(apart)} differ (first: {apart[0]}). Score both runs on the same samples."
         )
-    values = [metric.pool(side)(None).values[score_name] for side in (first, second)]
-    replicates = [
-        resample(metric, side, resamples=resamples, seed=seed, clusters=clusters)[score_name]
-        for side in (first, second)
-    ]
-    return summary(values[0] - values[1], replicates[0] - replicates[1], level)
+    values = [metric.pool(side)(None).values for side in (first, second)]
+    drawn = [resample(metric, side, resamples=resamples, seed=seed, clusters=clusters) for side in (first, second)]
+    return {
+        name: _difference(values[0][name] - values[1][name], drawn[0][name] - drawn[1][name], level)
+        for name in (values[0] if names is None else names)
+    }
 
 
 def resample(
@@ -127,6 +151,14 @@ def summary(value: float, replicates: NDArray[np.float64], level: float = 0.95) 
     known = replicates[~np.isnan(replicates)]
     low, high = np.quantile(known, ((1 - level) / 2, (1 + level) / 2)) if known.size else (np.nan, np.nan)
     return Interval(value=float(value), low=float(low), high=float(high), num_resamples=int(known.size))
+
+
+def _difference(value: float, replicates: NDArray[np.float64], level: float) -> Interval:
+    """A difference with the two-sided p-value of its replicates, float64 [resamples]. Davison and Hinkley (1997), 4."""
+    known = replicates[~np.isnan(replicates)]
+    fewer = min(np.count_nonzero(known <= 0), np.count_nonzero(known >= 0))
+    p_value = min(1.0, 2 * (fewer + 1) / (known.size + 1)) if known.size else math.nan
+    return replace(summary(value, replicates, level), p_value=p_value)
 
 
 def _cluster_of(ordered: Sequence[Stats], clusters: Clusters | None) -> NDArray[np.int64]:

@@ -64,7 +64,8 @@ def compare(args: argparse.Namespace) -> int:
     """Print the paired differences of two runs over the samples both scored."""
     from reports.compare import comparison_table
 
-    sys.stdout.write(SPELLINGS[args.format](comparison_table(load_run(args.run_a), load_run(args.run_b))))
+    found = comparison_table(load_run(args.run_a), load_run(args.run_b), every_score=args.all)
+    sys.stdout.write(SPELLINGS[args.format](found))
     return 0
 
 
@@ -136,7 +137,8 @@ def parser() -> argparse.ArgumentParser:
 
     one = commands.add_parser("compare", help="paired differences of two runs, with 95 %% intervals")
     one.add_argument("run_a", type=Path, metavar="RUN_A")
-    one.add_argument("run_b", type=Path, metavar="RUN_B")
+    one.add_argument("run_b", type=Path, metavar="RUN_B", help="run directories, or work directories of 'score'")
+    one.add_argument("--all", action="store_true", help="every score, not the headline's alone")
     one.add_argument("--format", choices=SPELLINGS, default="md")
     one.set_defaults(action=compare)
 

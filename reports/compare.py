@@ -1,19 +1,34 @@
-"""Two runs over the same samples: the difference of every common row's main score with a paired 95 % interval.
+"""Two runs over the same samples: the difference of scores with a paired 95 % interval and a p-value.
 
-Uses the statistics that both runs stored; nothing is predicted or measured again.
+Uses the statistics that both runs stored; nothing is predicted or measured again. A run is a run directory or what
+`python -m benchmark score --work-dir DIR` left. Samples of one video are drawn together.
 """
 
 from __future__ import annotations
 
-from benchmark import catalog, intervals, store
+import math
+from collections.abc import Iterator
+
+from benchmark import catalog, intervals, metrics, store
+from benchmark.intervals import Interval
 from benchmark.problems import UsageError
 from reports.records import Record, Run
-from reports.summary import in_order, main_cell
+from reports.summary import in_order, main_cell, score_cell
 from reports.tables import Cell, Score, Table
 
+COLUMNS = ("Difference", "p", "Better")
+NOTE = (
+    "Difference: second minus first on the same samples, with its paired 95 % interval; * marks intervals that exclude"
+    " zero, and only then one of the two is called better. p: two-sided, by the same bootstrap."
+)
+Row = tuple[Cell, ...]
 
-def comparison_table(run_a: Run, run_b: Run) -> Table:
-    """Main scores of both runs and B minus A; raises UsageError when they have no row in common."""
+
+def comparison_table(run_a: Run, run_b: Run, *, every_score: bool = False) -> Table:
+    """Scores of both runs and B minus A; raises UsageError when they have no row in common.
+
+    every_score: a line for each score of a benchmark instead of its main score alone.
+    """
     others = {record.display_name: record for record in run_b.records}
     pairs = [
         (record, others[record.display_name]) for record in in_order(run_a.records) if record.display_name in others
@@ -22,33 +37,49 @@ def comparison_table(run_a: Run, run_b: Run) -> Table:
         raise UsageError(
             f"{run_a.folder} and {run_b.folder} have no benchmark in common. Mini and real rows are different."
         )
-    names = [_name(run_a, run_b), _name(run_b, run_a)]
-    rows = tuple((a.display_name, a.main_score, main_cell(a), main_cell(b), _difference(a, b)) for a, b in pairs)
+    names = _name(run_a, run_b), _name(run_b, run_a)
+    rows = tuple(row for a, b in pairs for row in _rows(a, b, names, every_score=every_score))
     return Table(
         name="comparison",
         title=f"{names[1]} against {names[0]}, in percent" + (" (@mini)" if run_a.is_mini else ""),
-        columns=("Benchmark", "Metric", names[0], names[1], "Difference"),
+        columns=("Benchmark", "Metric", *names, *COLUMNS),
         rows=rows,
-        note="Difference: second minus first on the same samples, with its paired 95 % interval; * marks intervals that"
-        " exclude zero.",
+        note=NOTE,
     )
 
 
-def _difference(a: Record, b: Record) -> Cell:
+def _rows(a: Record, b: Record, names: tuple[str, str], *, every_score: bool) -> Iterator[Row]:
     if a.protocol != b.protocol or a.benchmark_version != b.benchmark_version:
-        return "protocols differ"
+        yield (a.display_name, a.main_score, main_cell(a), main_cell(b), "protocols differ", None, None)
+        return
     if not (a.is_complete and b.is_complete):
-        return None
+        yield (a.display_name, a.main_score, main_cell(a), main_cell(b), None, None, None)
+        return
+    wanted = tuple(a.scores) if every_score else (a.main_score,)
+    for score, found in _differences(a, b, wanted).items():
+        sides = score_cell(a, score), score_cell(b, score)
+        yield (a.display_name, score, *sides, *_verdict(a, score, found, names))
+
+
+def _differences(a: Record, b: Record, wanted: tuple[str, ...]) -> dict[str, Interval]:
+    """Score -> b minus a."""
     row = catalog.get(a.benchmark)
     metric = catalog.build_metric(row, a.protocol or None)
     sides = {record.folder: list(store.open_stats(record.folder)) for record in (b, a)}
     for folder, side in sides.items():
         if not side:
             raise UsageError(f"{folder} holds no statistics. Compare whole run directories, not single record files.")
-    found = intervals.paired_interval(metric, sides[b.folder], sides[a.folder], a.main_score, clusters=row.cluster)
-    return Score(
-        value=found.value, low=found.low, high=found.high, is_difference=True, mark="*" if found.excludes_zero else ""
-    )
+    return intervals.paired_intervals(metric, sides[b.folder], sides[a.folder], clusters=row.cluster, names=wanted)
+
+
+def _verdict(record: Record, score: str, found: Interval, names: tuple[str, str]) -> Row:
+    """The difference, its p-value, and which of the two runs is better, if one is."""
+    is_clear = found.excludes_zero
+    mark = "*" if is_clear else ""
+    cell = Score(value=found.value, low=found.low, high=found.high, is_difference=True, mark=mark)
+    entry = metrics.METRICS[catalog.get(record.benchmark).metric]
+    better = names[int((found.value > 0) == entry.is_higher_better(score))] if is_clear else None
+    return cell, None if math.isnan(found.p_value) else f"{found.p_value:.3f}", better
 
 
 def _name(run: Run, other: Run) -> str:

@@ -100,7 +100,7 @@ def scores_table(records: Sequence[Record], task: str) -> Table:
     models = _unique(record.model for record in records)
     rows = []
     for record in in_order(records):
-        cells = [_score_cell(record, metric) if record.is_complete else None for metric in metrics]
+        cells = [score_cell(record, metric) if record.is_complete else None for metric in metrics]
         model = (record.model,) if len(models) > 1 else ()
         rows.append((record.display_name, *model, *cells, coverage(record)))
     of_one = f" of {models[0]}" if len(models) == 1 else ""
@@ -252,7 +252,7 @@ def provenance_table(records: Sequence[Record]) -> Table:
 
 def main_cell(record: Record | None) -> Cell:
     """Main score with its interval; coverage when samples are missing; None when there is no record."""
-    return None if record is None else _score_cell(record, record.main_score)
+    return None if record is None else score_cell(record, record.main_score)
 
 
 def coverage(record: Record) -> str:
@@ -276,7 +276,8 @@ def display_name(run: Run, benchmark: str) -> str:
     return known.get(benchmark, f"{benchmark}@mini" if run.is_mini else benchmark)
 
 
-def _score_cell(record: Record, metric: str) -> Cell:
+def score_cell(record: Record, metric: str) -> Cell:
+    """One score with its interval; coverage when samples are missing; None for a score that the record lacks."""
     if not record.is_complete:
         return f"{coverage(record)} scored"
     if metric not in record.scores:
