@@ -186,9 +186,7 @@ def _score(options: argparse.Namespace) -> int:
     _check_out(options.out)
     root = options.data_root
     if root is None and options.truth is None:
-        if not catalog.has_miniature(row):
-            raise UsageError(f"{row.name} has no miniature yet. Give --data-root DIR, or --truth PATH.")
-        root = _mini_root()
+        root = _miniature(row)
     request = scoring.Request(
         row=row,
         predictions=options.predictions,
@@ -243,6 +241,14 @@ def _mini_root() -> Path:
     from benchmark.minidata import generate
 
     return generate.ensure()
+
+
+def _miniature(row: catalog.Benchmark) -> Path:
+    """The data root of the row's miniature, generated at its first use."""
+    from benchmark.minidata import miniatures
+
+    with Progress(f"mini data of {row.dataset}"):
+        return miniatures.root_of(row, [*BENCHMARKS.values(), *catalog.TRAINING.values()])
 
 
 def _shown(error: DataError) -> list[str]:

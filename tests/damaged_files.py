@@ -31,7 +31,7 @@ Case = tuple[str, Damage, list[str]]
 def write_sound_root(folder: Path) -> Path:
     """A sound data root and, in `found`, predictions of every row."""
     root = write_root(folder, ["val"])
-    for row in filter(catalog.has_miniature, catalog.BENCHMARKS.values()):
+    for row in filter(catalog.is_of_the_suite, catalog.BENCHMARKS.values()):
         samples = catalog.open_samples(row, root, is_mini=True)
         catalog.write_predictions(row, found_path(root, row.name), [(sample, replay(sample)) for sample in samples])
     return root

@@ -124,7 +124,7 @@ def write_mini_run(folder: Path, data_root: Path) -> Path:
     Asked under another task's sentence it is moved further, so that the task-prompt matrix has something to show. Few
     jobs, because every job resamples its intervals: the three COCO rows, two more cells, one trivial baseline.
     """
-    rows = [row for row in catalog.BENCHMARKS.values() if row.dataset == "coco" and catalog.has_miniature(row)]
+    rows = [row for row in catalog.BENCHMARKS.values() if row.dataset == "coco" and catalog.is_of_the_suite(row)]
     for cell in (cells := matrix.plan_cells(rows, folder)):
         if cell.is_asked_rightly:
             _run(cell, data_root, "system", model=("oneformer", "mini"), shift=2)

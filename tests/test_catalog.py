@@ -17,8 +17,8 @@ from benchmark.__main__ import main
 from benchmark.contract import Task
 from benchmark.problems import DataError, UsageError
 
-ROWS = [name for name, row in catalog.BENCHMARKS.items() if catalog.has_miniature(row)]
-TRAINING = [name for name, row in catalog.TRAINING.items() if catalog.has_miniature(row)]
+ROWS = [name for name, row in catalog.BENCHMARKS.items() if catalog.is_of_the_suite(row)]
+TRAINING = [name for name, row in catalog.TRAINING.items() if catalog.is_of_the_suite(row)]
 TASKS = (Task.SEMANTIC, Task.INSTANCE, Task.PANOPTIC)
 COUNTS = {"coco": 5000, "ade20k": 2000, "cityscapes": 500}
 SCHEMA_FIELDS = """schema benchmark display_name is_mini task asked split protocol metric main_score scores intervals
@@ -41,7 +41,7 @@ def _write_replay(row: catalog.Benchmark, root: Path, folder: Path) -> Path:
 
 
 def test_the_image_sets_have_three_tasks_and_a_training() -> None:
-    pairs = [(row.dataset, row.task) for row in catalog.BENCHMARKS.values() if catalog.has_miniature(row)]
+    pairs = [(row.dataset, row.task) for row in catalog.BENCHMARKS.values() if catalog.is_of_the_suite(row)]
     assert sorted(pairs) == sorted((dataset, task) for dataset in LAYOUTS for task in TASKS)
     trainings = [catalog.get(name) for name in TRAINING]
     assert {row.dataset for row in trainings} == set(LAYOUTS)
@@ -222,7 +222,11 @@ def test_commands_start_fast_and_without_torch() -> None:
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
 
 
-def test_a_row_without_miniature_asks_for_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    name = next(name for name, row in catalog.BENCHMARKS.items() if not catalog.has_miniature(row))
-    assert main(["score", name, str(tmp_path), "--work-dir", str(tmp_path / "work")]) == 2
-    assert f"{name} has no miniature yet. Give --data-root DIR, or --truth PATH." in capsys.readouterr().err
+def test_without_data_a_row_is_scored_on_its_miniature(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UNISEGBENCH_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "results.json").write_text("[]", encoding="utf-8")
+    call = ["score", "refcoco_referring_val", str(tmp_path / "results.json"), "--work-dir", str(tmp_path / "work")]
+    assert main(call) == 0
+    assert "refcoco_referring_val@mini" in capsys.readouterr().out

@@ -68,7 +68,7 @@ def test_the_committed_archive_is_small_and_fits_this_version() -> None:
     assert manifest["world_version"] == generate.WORLD_VERSION
     assert manifest["num_samples"] == demo.SIZES["val"]
     assert set(manifest["benchmarks"]) == {
-        name for name, row in catalog.BENCHMARKS.items() if catalog.has_miniature(row)
+        name for name, row in catalog.BENCHMARKS.items() if catalog.is_of_the_suite(row)
     }
 
 
@@ -82,7 +82,7 @@ def test_the_demo_writes_a_run_directory_that_scores_like_the_score_command(
     unpacked = tmp_path / "unpacked"
     with tarfile.open(demo.EXAMPLES) as archive:
         archive.extractall(unpacked)
-    for row in filter(catalog.has_miniature, catalog.BENCHMARKS.values()):
+    for row in filter(catalog.is_of_the_suite, catalog.BENCHMARKS.values()):
         found = record.read(directory / row.name)
         baseline = record.read(directory / "baselines" / demo.BASELINE / row.name)
         assert found is not None and baseline is not None

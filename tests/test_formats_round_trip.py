@@ -16,7 +16,7 @@ from benchmark.formats import derived
 from benchmark.formats.image_files import read_numbers, read_rgb
 from benchmark.formats.panoptic_files import paint, paint_classes
 
-ROWS = sorted(name for name, row in catalog.BENCHMARKS.items() if catalog.has_miniature(row))
+ROWS = sorted(name for name, row in catalog.BENCHMARKS.items() if catalog.is_of_the_suite(row))
 
 
 @pytest.fixture(scope="module")

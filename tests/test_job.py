@@ -17,7 +17,7 @@ from benchmark import catalog, job, matrix, record, store
 from benchmark.contract import Prediction, Sample, SampleSet, Task, summarise
 from benchmark.problems import UsageError
 
-ROWS = tuple(name for name, row in catalog.BENCHMARKS.items() if catalog.has_miniature(row))
+ROWS = tuple(name for name, row in catalog.BENCHMARKS.items() if catalog.is_of_the_suite(row))
 run_job = partial(job.run_job, resamples=40)
 
 

@@ -248,7 +248,7 @@ def _truth_digests(root: Path) -> dict[str, str]:
     return {folder: digest.hexdigest() for folder, digest in digests.items()}
 
 
-@pytest.mark.parametrize("name", [name for name, row in catalog.BENCHMARKS.items() if catalog.has_miniature(row)])
+@pytest.mark.parametrize("name", [name for name, row in catalog.BENCHMARKS.items() if catalog.is_of_the_suite(row)])
 @pytest.mark.parametrize("split", ["val", "heldout"])
 def test_every_row_reads_the_scenes_back(small_root: Path, name: str, split: str) -> None:
     row = catalog.get(name)
@@ -263,7 +263,7 @@ def test_every_row_reads_the_scenes_back(small_root: Path, name: str, split: str
         _assert_same(sample.truth.frames[0], naming.relabel(truth, labels.load(row.labels)), labels.load(row.labels))
 
 
-@pytest.mark.parametrize("name", [name for name, row in catalog.TRAINING.items() if catalog.has_miniature(row)])
+@pytest.mark.parametrize("name", [name for name, row in catalog.TRAINING.items() if catalog.is_of_the_suite(row)])
 def test_every_training_row_reads_the_scenes_back(small_root: Path, name: str) -> None:
     row = catalog.get(name)
     samples = catalog.open_samples(row, small_root, is_mini=True)
