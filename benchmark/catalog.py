@@ -58,8 +58,8 @@ from benchmark.row import Benchmark, DataNotFound, open_below, open_given, read_
 __all__ = ["BENCHMARKS", "TRAINING", "Benchmark", "DataNotFound", "build_metric", "get", "is_mini_root"]
 
 MINI_STAMP = "minidata.json"
-MINIATURES = ("coco", "ade20k", "cityscapes")
-"""Data sets that the mini data are written as."""
+OF_THE_SUITE = ("coco", "ade20k", "cityscapes")
+"""Data sets that the suite trains on; their miniatures have a root in common."""
 DECODE_UP_TO = 300
 """Number of images up to which a check before evaluation looks at every pixel."""
 
@@ -131,9 +131,9 @@ def is_mini_root(root: Path) -> bool:
     return any((one / MINI_STAMP).is_file() for one in inside) or (root.parent / MINI_STAMP).is_file()
 
 
-def has_miniature(row: Benchmark) -> bool:
-    """Whether the mini data, and the example predictions made on them, hold the row. No boxes so far."""
-    return row.dataset in MINIATURES and row.task is not Task.DETECTION
+def is_of_the_suite(row: Benchmark) -> bool:
+    """Whether the suite evaluates the row; the committed example predictions hold these."""
+    return row.dataset in OF_THE_SUITE and row.task is not Task.DETECTION
 
 
 def open_listing(row: Benchmark, root: Path | None, *, truth: Path | None = None, is_mini: bool = False) -> Listing:
