@@ -58,7 +58,7 @@ def describe(row: Benchmark) -> list[str]:
     server = servers.state_of(row.name)
     lines = {
         "name": row.name,
-        "task": f"{row.task}, split {row.split}, {_count(row)} {row.unit}",
+        "task": f"{row.task}, split {row.split}, {_counted(row)}",
         "truth": row.truth,
         "server": "none" if server is None else f"{server}, {server.address}, checked {server.checked}",
         "classes": f"{label_set.num_classes} ({num_things} things) of {label_set.name}",
@@ -90,6 +90,10 @@ def _cells(row: Benchmark) -> list[str]:
 
 def _count(row: Benchmark) -> str:
     return f"{row.num_samples:,}" if row.num_samples else UNKNOWN
+
+
+def _counted(row: Benchmark) -> str:
+    return f"{_count(row)} {row.unit}" if row.num_samples else f"{row.unit} whose number nobody states: not checked"
 
 
 def _place(row: Benchmark, folder: str) -> str:
