@@ -17,25 +17,35 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import cv2
 
 from benchmark import stat_blocks
-from benchmark.contract import Metric, PredictionSet, SampleSet, Stats
+from benchmark.contract import Metric, Prediction, PredictionSet, Sample, SampleSet, Stats
 from benchmark.problems import BenchmarkError, DataError, Problem, raise_if_any
 
 FIT = "Predict for the image as the truth has it"
 PATIENCE = 2.0
 """Seconds of work that one process does before others are started, and that must be left for them."""
 SECONDS_OF_BLOCK = 0.5
-SAMPLES_OF_BLOCK = 64
-"""A block of statistics is stored at the latest after so long, or so many."""
-SHARES = 8
-"""Portions into which the work is cut for each process."""
+FIRST_BLOCK, SAMPLES_OF_BLOCK = 16, 512
+"""A block of statistics is stored after about so long and at most so many; blocks grow while they are quick."""
+PORTION, SHARES = 64, 8
+"""Samples of a portion that a process is given at most; and how many portions each shall get at least."""
 Report = Callable[[int, int], None]
 """Called with (samples done, samples in all)."""
 Found = tuple[int, Problem]
 """Index of a sample, and what is wrong with it."""
+
+
+@runtime_checkable
+class MeasuresMany(Protocol):
+    """A metric that is quicker with several samples at once."""
+
+    def measure_many(self, pairs: Sequence[tuple[Sample, Prediction]]) -> list[Stats]:
+        """Statistics of each pair, equal to those of `measure`. Raises BenchmarkError if any pair has a problem."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +68,13 @@ class Work:
             return None, [(index, Problem(place=self.place, message=str(error).rstrip("."), remedy=FIT))]
 
     def measure_many(self, indices: Sequence[int]) -> tuple[list[Stats], list[Found]]:
-        """`measure` of several samples."""
+        """`measure` of several samples, together where the metric can."""
+        if isinstance(self.metric, MeasuresMany):
+            with contextlib.suppress(BenchmarkError):
+                ids = [self.samples.ids[index] for index in indices]
+                pairs = [(self.samples[n], self.predictions[one]) for n, one in zip(indices, ids, strict=True)]
+                return self.metric.measure_many(pairs), []
+        # One by one, every problem is found and known by its sample.
         results = [self.measure(index) for index in indices]
         return [one for one, _ in results if one is not None], [found for _, some in results for found in some]
 
@@ -101,24 +117,29 @@ Portion = tuple[list[Stats], bytes, list[Found], int]
 def _portions(work: Work, left: Sequence[int], workers: int, *, needs_blocks: bool) -> Iterator[Portion]:
     """All samples, first by this process alone; the rest by several if there is enough of it."""
     started = time.monotonic()
-    place = 0
+    place, size = 0, FIRST_BLOCK
     while place < len(left):
         spent = time.monotonic() - started
         if workers > 1 and spent > PATIENCE and spent / place * (len(left) - place) > PATIENCE:
             yield from _in_processes(work, left[place:], workers)
             return
-        stats, found, num = _block(work, left[place:])
+        begun = time.monotonic()
+        stats, found, num = _block(work, left[place : place + size])
         place += num
+        is_quick = time.monotonic() - begun < SECONDS_OF_BLOCK / 4
+        size = min(2 * size, SAMPLES_OF_BLOCK) if is_quick else size
         yield stats, stat_blocks.encode(stats) if needs_blocks else b"", found, num
 
 
 def _block(work: Work, left: Sequence[int]) -> tuple[list[Stats], list[Found], int]:
-    """Statistics and problems of the first samples, and how many they are: as many as make a block."""
+    """Statistics and problems of the first samples, and how many they are: all, unless they take too long."""
+    if isinstance(work.metric, MeasuresMany):
+        return *work.measure_many(left), len(left)
     stats: list[Stats] = []
     problems: list[Found] = []
     started = time.monotonic()
     num = 0
-    while num < min(len(left), SAMPLES_OF_BLOCK) and (not num or time.monotonic() - started < SECONDS_OF_BLOCK):
+    while num < len(left) and (not num or time.monotonic() - started < SECONDS_OF_BLOCK):
         one, found = work.measure(left[num])
         stats += [] if one is None else [one]
         problems += found
@@ -128,7 +149,7 @@ def _block(work: Work, left: Sequence[int]) -> tuple[list[Stats], list[Found], i
 
 def _in_processes(work: Work, left: Sequence[int], workers: int) -> Iterator[Portion]:
     """Portions of the samples as processes finish them."""
-    size = max(1, min(SAMPLES_OF_BLOCK, len(left) // (workers * SHARES)))
+    size = max(1, min(PORTION, len(left) // (workers * SHARES)))
     waiting = iter([left[start : start + size] for start in range(0, len(left), size)])
     with _processes(work, workers) as lines:
         busy = {line for line in lines if _hand_out(line, waiting)}

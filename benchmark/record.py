@@ -12,6 +12,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,11 @@ def is_complete(content: Mapping[str, Any]) -> bool:
 
 def versions() -> dict[str, str]:
     """Versions of Python, of this suite, and of the installed packages that can move a number."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> Mapping[str, str]:
     found = {"python": platform.python_version()}
     for name in ("unisegbench", *PACKAGES):
         try:

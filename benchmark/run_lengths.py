@@ -16,7 +16,7 @@ from benchmark.contract import Rle
 
 BROKEN = -1
 """Pixels of a string that is no run lengths: characters outside the code, cut short, numbers too long or negative."""
-_BLOCK = 100
+_BLOCK = 200
 """Strings decoded together: few enough for the processor's cache, enough to spread the cost of the calls."""
 _LONGEST = 7
 _MORE = 80

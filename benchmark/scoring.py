@@ -18,7 +18,7 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -110,8 +110,9 @@ def score(request: Request, *, work_dir: Path | None = None, report: Report | No
     predictions, left_out = _read(request, samples)
     read = time.perf_counter()
     work = measuring.Work(metric=metric, samples=samples, predictions=predictions, place=str(request.predictions))
-    folder = None if work_dir is None else _begin(request, listing, work_dir)
-    stats = measuring.measure(work, folder=folder, workers=request.workers, report=report)
+    with _undone_if_refused(request, work_dir):
+        folder = None if work_dir is None else _begin(request, listing, work_dir)
+        stats = measuring.measure(work, folder=folder, workers=request.workers, report=report)
     measured = time.perf_counter()
     scores = _with_coverage(metric.pool(stats)(None), samples, predictions)
     lawful.check(request.row.metric, scores, stats)
@@ -200,6 +201,23 @@ def _begin(request: Request, listing: Listing, work_dir: Path) -> Path:
         _clear(directory)
         store.write_json(directory / JOB, wanted)
     return directory / store.STATS
+
+
+@contextlib.contextmanager
+def _undone_if_refused(request: Request, work_dir: Path | None) -> Iterator[None]:
+    """Leave nothing behind of predictions that turn out to be broken: mended, they are another job."""
+    stats = (work_dir or Path()) / request.row.name / store.STATS
+    new = [folder for folder in (stats, *stats.parents) if not folder.exists()]
+    try:
+        yield
+    except DataError:
+        if work_dir is not None:
+            _clear(stats.parent)
+            (stats.parent / JOB).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                for folder in new:
+                    folder.rmdir()
+        raise
 
 
 def _clear(directory: Path) -> None:

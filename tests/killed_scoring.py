@@ -16,7 +16,7 @@ from benchmark.__main__ import main
 from benchmark.contract import Stats
 
 WHO, AFTER, NUMBERS = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-measuring.SAMPLES_OF_BLOCK = 2
+measuring.FIRST_BLOCK = measuring.SAMPLES_OF_BLOCK = measuring.PORTION = 2
 measuring.PATIENCE = 0.02
 MAIN = os.getpid()
 usual = measuring.Work.measure

@@ -13,7 +13,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from benchmark import catalog, labels, masks
-from benchmark.contract import Instances, Prediction, Sample, Scores, make_instances, summarise
+from benchmark.contract import NO_BOXES, Instances, Prediction, Sample, Scores, make_instances, summarise
 from benchmark.datasets.in_the_wild import EMPTY
 from benchmark.problems import DataError
 
@@ -123,11 +123,12 @@ def _answer(sample: Sample) -> Prediction:
     assert sample.truth is not None
     (frame,) = sample.truth.frames
     assert isinstance(frame, Instances)
-    boxes = frame.boxes if frame.masks is None else masks.bounding_boxes(frame.masks)
-    area = boxes[:, 2:].prod(axis=1) if frame.masks is None else masks.areas(frame.masks).astype(np.float64)
-    return Prediction(
-        frames=(make_instances(class_index=frame.class_index, masks=frame.masks, boxes=boxes, area=area),)
-    )
+    if frame.masks is not None:
+        area = masks.areas(frame.masks).astype(np.float64)
+        found = make_instances(class_index=frame.class_index, masks=frame.masks, area=area, box_format=NO_BOXES)
+        return Prediction(frames=(found,))
+    area = frame.boxes[:, 2:].prod(axis=1)
+    return Prediction(frames=(make_instances(class_index=frame.class_index, boxes=frame.boxes, area=area),))
 
 
 @pytest.mark.parametrize("name", ROWS)

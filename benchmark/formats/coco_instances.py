@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,12 @@ from benchmark.contract import Instances, Rle, Truth, make_instances
 from benchmark.formats import json_lists
 from benchmark.formats.image_records import Image, read_images
 from benchmark.formats.listing import Entry, Listing
+from benchmark.formats.sound_annotations import FARTHEST, Sound
 from benchmark.formats.values import LARGEST, are_numbers, is_number, is_whole
 from benchmark.labels import LabelSet
 from benchmark.problems import Problem
 
 LISTS = ("images", "annotations", "categories")
-FARTHEST = 1_000_000
-"""Polygon coordinates up to here are rasterised; the official rasteriser counts in 32 bits."""
 CLIPPED = "polygons clipped at the image border"
 DROPPED = "polygons of fewer than three points left out"
 
@@ -82,8 +81,7 @@ def read(
     classes, of_classes = dialect.classes(path, document["categories"], labels)
     checker = _Checker(path, images, classes, needs_masks)
     grouped: dict[str, array[int]] = {sample_id: array("q") for sample_id in images}
-    for position, annotation in enumerate(document["annotations"]):
-        sample_id = checker.check(position, dialect.annotation(annotation))
+    for position, sample_id in enumerate(checker.check_all(document["annotations"], dialect.annotation)):
         if sample_id is not None:
             grouped[sample_id].append(position)
     ordered = list(images.values())
@@ -114,6 +112,17 @@ def mask_of(segmentation: Any, size: tuple[int, int]) -> Rle:
     return masks.from_json(segmentation)
 
 
+def masks_of(segmentations: Sequence[Any], size: tuple[int, int]) -> list[Rle]:
+    """`mask_of` of several fields; their polygons are rasterised together."""
+    outlines = [
+        [polygon for polygon in one if len(polygon) >= 6] if isinstance(one, list) else [] for one in segmentations
+    ]
+    drawn = masks.from_polygon_lists(outlines, size)
+    return [
+        rle if isinstance(one, list) else masks.from_json(one) for one, rle in zip(segmentations, drawn, strict=True)
+    ]
+
+
 class _Checker:
     """Looks at annotations one by one and collects what is wrong with them."""
 
@@ -122,6 +131,21 @@ class _Checker:
         self.problems: list[Problem] = []
         self.notes: Counter[str] = Counter()
         self.seen: set[int] = set()
+
+    def check_all(self, annotations: Sequence[Any], turned: Callable[[Any], Any]) -> Iterable[str | None]:
+        """`check` of all annotations. turned: a record of the file -> the record as COCO would write it."""
+        if isinstance(annotations, list):
+            sound = Sound(
+                images=self.images,
+                classes=self.classes,
+                needs_masks=self.needs_masks,
+                run_length_message=run_length_message,
+            )
+            found = sound.check([turned(annotation) for annotation in annotations])
+            if found is not None:
+                samples, self.notes[CLIPPED] = found
+                return samples
+        return (self.check(position, turned(annotation)) for position, annotation in enumerate(annotations))
 
     def check(self, position: int, annotation: Any) -> str | None:
         """The sample id of a sound annotation; None, and a problem, for any other."""
@@ -212,7 +236,7 @@ def _instances(
 ) -> Instances:
     return make_instances(
         class_index=[classes[annotation["category_id"]] for annotation in annotations],
-        masks=[mask_of(annotation["segmentation"], size) for annotation in annotations] if needs_masks else None,
+        masks=masks_of([annotation["segmentation"] for annotation in annotations], size) if needs_masks else None,
         boxes=np.array([annotation["bbox"] for annotation in annotations], np.float64),
         area=np.array([annotation["area"] for annotation in annotations], np.float64),
         object_id=np.array([annotation["id"] for annotation in annotations], np.int64),

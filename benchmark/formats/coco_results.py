@@ -2,7 +2,8 @@
 
 Kept as the official tool reads them: entries stay in file order, because order decides between equal scores. Where
 masks are wanted, boxes beside them are left out and counted: the official loader would take the boxes' areas instead.
-The file is read in windows and masks are parsed again when their image is scored, so that memory stays small.
+A file of usual size and without fault is decoded at once into columns, see `quick_results`. Any other is read in
+windows, and masks are parsed again when their image is scored, so that memory stays small and faults have their places.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark import masks, run_lengths
-from benchmark.contract import Instances, Prediction, PredictionSet, Rle, Sample, make_instances
-from benchmark.formats import json_lists
+from benchmark.contract import NO_BOXES, Instances, Prediction, PredictionSet, Rle, Sample, make_instances
+from benchmark.formats import json_lists, quick_results
 from benchmark.formats.json_files import write_json
 from benchmark.formats.listing import problems_of
 from benchmark.formats.values import are_numbers, is_number
@@ -64,6 +65,11 @@ def read_results(
 
     numbering: the file's way of naming images and classes, told by its first image_id. Raises DataError.
     """
+    quick = quick_results.read(path, needs_masks=needs_masks)
+    if quick is not None and quick.images:
+        found = _QuickReader.of(path, quick, numbering(quick.images[0]), sample_ids, needs_masks=needs_masks)
+        if found is not None:
+            return PredictionSet(tuple(sample_ids), found.prediction), quick.notes(STRIPPED)
     reader: _Reader | None = None
     for start, end, entry in json_lists.elements(path):
         if reader is None:
@@ -103,16 +109,55 @@ def write_results(path: Path, predictions: Iterable[tuple[Sample, Prediction]], 
     write_json(path, entries)
 
 
-def _sound_masks(fields: Sequence[Any]) -> list[Rle] | None:
+_Masks = tuple[list[Rle], NDArray[np.int64]]
+"""N masks and their areas, int64 [N]."""
+
+
+def _sound_masks(fields: Sequence[Any]) -> _Masks | None:
     """The masks of compressed run lengths, all checked at once; None if any is something else, or broken."""
     try:
         found = [Rle(size=(int(one["size"][0]), int(one["size"][1])), counts=one["counts"].encode()) for one in fields]
     except (KeyError, IndexError, TypeError, ValueError, AttributeError):
         return None
-    _, pixels = run_lengths.measure([rle.counts for rle in found])
-    sizes = [rle.size[0] * rle.size[1] for rle in found]
-    is_sound = all(0 < size <= LARGEST_MASK for size in sizes) and pixels.tolist() == sizes
-    return found if is_sound and all(len(one["size"]) == 2 for one in fields) else None
+    return _checked(found) if all(len(one["size"]) == 2 for one in fields) else None
+
+
+def _checked(found: list[Rle]) -> _Masks | None:
+    """Masks with their areas; None if any is broken."""
+    areas, pixels = run_lengths.measure([rle.counts for rle in found])
+    return (found, areas) if _are_sound([rle.size for rle in found], pixels).all() else None
+
+
+def _are_sound(sizes: Sequence[tuple[int, int]], pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool [N], the runs fill masks of these sizes. pixels: int64 [N], of all runs together."""
+    wide = [height * width if 0 < height * width <= LARGEST_MASK else LARGEST_MASK + 1 for height, width in sizes]
+    return np.array(wide, np.int64) == pixels
+
+
+def _masks_of(fields: Sequence[Any], rows: Sequence[int], problem: Callable[[int, str, str], Problem]) -> _Masks:
+    """The masks of JSON values one by one. rows: their places in the file. Raises DataError with all broken ones."""
+    found, problems = [], []
+    for row, segmentation in zip(rows, fields, strict=True):
+        try:
+            found.append(masks.from_json(segmentation))
+        except (ValueError, TypeError, OverflowError) as error:
+            problems.append(problem(row, f"the mask is broken: {error}", "Write COCO run lengths"))
+    raise_if_any(problems)
+    return found, masks.areas(found)
+
+
+def _prediction(columns: _Columns, rows: NDArray[np.int64], found: _Masks | None) -> Prediction:
+    """The results in some rows, in file order. Beside masks there are no boxes."""
+    boxes = columns.boxes[rows] if found is None else np.zeros((len(rows), 4))
+    instances = make_instances(
+        class_index=columns.classes[rows],
+        masks=None if found is None else found[0],
+        boxes=boxes,
+        box_format="xywh" if found is None else NO_BOXES,
+        area=boxes[:, 2] * boxes[:, 3] if found is None else found[1].astype(np.float64),
+        score=columns.scores[rows],
+    )
+    return Prediction(frames=(instances,))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +171,14 @@ class _Columns:
     starts: NDArray[np.int64]
 
     @classmethod
-    def of(cls, samples: array[int], classes: array[int], scores: array[float], boxes: array[float], num: int) -> Self:
+    def of(
+        cls,
+        samples: Sequence[int] | NDArray[np.int64],
+        classes: Sequence[int] | NDArray[np.int64],
+        scores: Sequence[float] | NDArray[np.float64],
+        boxes: Sequence[float] | NDArray[np.float64],
+        num: int,
+    ) -> Self:
         """Of columns as they were read, for `num` samples; rows without a sample have -1."""
         number = np.array(samples, np.int32)
         order = np.argsort(number, kind="stable")
@@ -141,6 +193,63 @@ class _Columns:
     def rows(self, number: int) -> NDArray[np.int64]:
         """The rows of a sample, int64 [D], in file order."""
         return self.order[self.starts[number] : self.starts[number + 1]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _QuickReader:
+    """The results of a file without fault. number_of: sample id -> its number.
+
+    areas: int64 [N], of the masks, None where boxes are wanted. is_sound: bool [N], the mask can be decoded.
+    """
+
+    path: Path
+    results: quick_results.Results
+    columns: _Columns
+    number_of: Mapping[str, int]
+    areas: NDArray[np.int64] | None
+    is_sound: NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls,
+        path: Path,
+        results: quick_results.Results,
+        numbering: Numbering,
+        sample_ids: Sequence[str],
+        *,
+        needs_masks: bool,
+    ) -> Self | None:
+        """None if an image or a class is unknown."""
+        number_of = {sample_id: number for number, sample_id in enumerate(sample_ids)}
+        named = {value: numbering.image(value) for value in set(results.images)}
+        categories, place = np.unique(results.categories, return_inverse=True)
+        classes = [numbering.category(one) for one in categories.tolist()]
+        if None in classes or None in named.values():
+            return None
+        samples = results.samples({value: number_of[name] for value, name in named.items() if name is not None})
+        class_index = np.array(classes, np.int64)[place.reshape(-1)]
+        columns = _Columns.of(samples, class_index, results.scores, results.boxes, len(sample_ids))
+        areas, pixels = run_lengths.measure([one.counts.encode() for one in results.masks])
+        return cls(
+            path=path,
+            results=results,
+            columns=columns,
+            number_of=number_of,
+            areas=areas if needs_masks else None,
+            is_sound=_are_sound([one.size for one in results.masks], pixels),
+        )
+
+    def prediction(self, sample_id: str) -> Prediction:
+        """The results of one sample, in file order."""
+        rows = self.columns.rows(self.number_of[sample_id])
+        return _prediction(self.columns, rows, None if self.areas is None else self._masks(rows, self.areas))
+
+    def _masks(self, rows: NDArray[np.int64], areas: NDArray[np.int64]) -> _Masks:
+        chosen = [self.results.masks[row] for row in rows]
+        if self.is_sound[rows].all():
+            return [Rle(size=one.size, counts=one.counts.encode()) for one in chosen], areas[rows]
+        fields = [{"size": list(one.size), "counts": one.counts} for one in chosen]
+        return _masks_of(fields, rows.tolist(), lambda row, message, remedy: _problem(self.path, row, message, remedy))
 
 
 class _Reader:
@@ -189,31 +298,12 @@ class _Reader:
     def prediction(self, sample_id: str) -> Prediction:
         """The results of one sample, in file order; masks are decoded here."""
         rows = self._columns.rows(self._number[sample_id])
-        found = self._masks(rows) if self.needs_masks else None
-        boxes = self._columns.boxes[rows] if found is None else masks.bounding_boxes(found)
-        instances = make_instances(
-            class_index=self._columns.classes[rows],
-            masks=found,
-            boxes=boxes,
-            area=masks.areas(found).astype(np.float64) if found is not None else boxes[:, 2:].prod(axis=1),
-            score=self._columns.scores[rows],
-        )
-        return Prediction(frames=(instances,))
+        return _prediction(self._columns, rows, self._masks(rows) if self.needs_masks else None)
 
-    def _masks(self, rows: NDArray[np.int64]) -> list[Rle]:
+    def _masks(self, rows: NDArray[np.int64]) -> _Masks:
         kept = [row for row in rows.tolist() if row not in self._maskless]
         fields = [self._entries[row]["segmentation"] for row in kept]
-        sound = _sound_masks(fields)
-        if sound is not None:
-            return sound
-        found, problems = [], []
-        for row, segmentation in zip(kept, fields, strict=True):
-            try:
-                found.append(masks.from_json(segmentation))
-            except (ValueError, TypeError, OverflowError) as error:
-                problems.append(self._problem(row, f"the mask is broken: {error}", "Write COCO run lengths"))
-        raise_if_any(problems)
-        return found
+        return _sound_masks(fields) or _masks_of(fields, kept, self._problem)
 
     def _check(self, position: int, entry: Mapping[str, Any], sample_id: str | None, class_index: int | None) -> None:
         if sample_id is None:
@@ -239,4 +329,8 @@ class _Reader:
         self.problems.append(self._problem(position, message, remedy))
 
     def _problem(self, position: int, message: str, remedy: str) -> Problem:
-        return Problem(place=f"{self.path}: result {position}", message=message, remedy=remedy)
+        return _problem(self.path, position, message, remedy)
+
+
+def _problem(path: Path, position: int, message: str, remedy: str) -> Problem:
+    return Problem(place=f"{path}: result {position}", message=message, remedy=remedy)

@@ -1,6 +1,7 @@
-"""JSON files: reading with a complaint that names line and column, atomic writing.
+"""JSON files: quick reading, with a complaint that names line and column, atomic writing.
 
-Nothing here knows what a document means; readers check its fields.
+Nothing here knows what a document means; readers check its fields. What msgspec decodes, Python's json decodes to equal
+values; whatever msgspec refuses (NaN, a byte order mark, ...) is left to json, which decides what such a file means.
 """
 
 from __future__ import annotations
@@ -8,16 +9,22 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from benchmark.formats.image_files import write_whole
 from benchmark.problems import DataError, Problem
+
+Typed = TypeVar("Typed")
+QUICK_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for texts that it does not decode."""
 
 
 def read_json(path: Path) -> Any:
     """The value in a JSON file. Raises DataError when the file is missing, unreadable or broken."""
     try:
-        return json.loads(path.read_bytes())
+        return decode(path.read_bytes())
     except FileNotFoundError as error:
         raise _error(str(path), "the file is missing", "Check the path, or download the annotations") from error
     except OSError as error:
@@ -31,6 +38,24 @@ def read_json(path: Path) -> Any:
         raise _error(str(path), message, "The file may be cut off; download or write it again") from error
     except UnicodeDecodeError as error:
         raise _error(str(path), f"is not text ({error.reason} at byte {error.start})", "Expected JSON") from error
+
+
+def decode(data: bytes) -> Any:
+    """The value of a JSON text, as `json.loads` has it and raises."""
+    try:
+        return msgspec.json.decode(data)
+    except QUICK_ERRORS:
+        return json.loads(data)
+
+
+def decode_typed(data: bytes, kind: type[Typed]) -> Typed | None:
+    """The value of a JSON text if it is of `kind` throughout, else None."""
+    try:
+        found = msgspec.json.decode(data, type=kind)
+        # Text in fields that `kind` does not have is not looked at.
+        return found if data.isascii() or data.decode("utf-8") else None
+    except QUICK_ERRORS:
+        return None
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from benchmark.contract import Instances, Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
-from benchmark.metrics import frames, laws, overlaps
+from benchmark.metrics import frames, greedy_matches, image_batches, laws, overlaps
 from benchmark.metrics.entry import MetricEntry, Protocol
+from benchmark.metrics.greedy_matches import THRESHOLDS, Pairs
+from benchmark.metrics.image_batches import Side
 from benchmark.metrics.precision_curve import ClassCurve, Integral
 from benchmark.metrics.weighted_curves import WeightedCurves
 
-THRESHOLDS = np.linspace(0.5, 0.95, 10)
 AREA_RANGES = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]])
 """All, small, medium, large: square pixels, both ends included."""
 _SUFFIXES = ("", "s", "m", "l")
@@ -53,30 +54,29 @@ class CocoAP:
 
     def measure(self, sample: Sample, prediction: Prediction) -> Stats:
         """Match the detections of one image; keeps a row a detection and a row a truth."""
-        truth, found = frames.pair(sample, prediction, Instances)
-        overlaps.check(sample.sample_id, self.iou_type, truth, found)
-        things = np.flatnonzero(self.labels.is_thing)
-        present = np.intersect1d(np.union1d(truth.class_index, found.class_index), things)
-        found = replace(found, area=overlaps.areas(self.iou_type, found))
-        parts = [self._measure_class(truth, found, int(class_index)) for class_index in present]
-        return stats_of(sample.sample_id, parts)
+        return self.measure_many([(sample, prediction)])[0]
+
+    def measure_many(self, pairs: Sequence[tuple[Sample, Prediction]]) -> list[Stats]:
+        """`measure` of several images together."""
+        truth, found = [], []
+        for sample, prediction in pairs:
+            sides = frames.pair(sample, prediction, Instances)
+            overlaps.check(sample.sample_id, self.iou_type, *sides)
+            truth.append(sides[0])
+            found.append(replace(sides[1], area=overlaps.areas(self.iou_type, sides[1])))
+        truths = Side.of(truth, [self._things(one) for one in truth], by_score=False)
+        founds = Side.of(found, [self._things(one) for one in found], by_score=True).best(self.max_dets[-1])
+        overlap = image_batches.compare(self.iou_type, found, truth, founds, truths, truths.is_crowd)
+        rows = _match_all(overlap, founds, truths)
+        bounds = list(zip(*(zip(side.starts, side.starts[1:], strict=False) for side in (founds, truths)), strict=True))
+        return [_cut(sample.sample_id, rows, *bound) for (sample, _), bound in zip(pairs, bounds, strict=True)]
 
     def pool(self, stats: Sequence[Stats]) -> Pooled:
         """Sort each class by score once; the returned function repeats, cuts and integrates."""
         return pool(stats, self.labels, self.max_dets)
 
-    def _measure_class(self, truth: Instances, found: Instances, class_index: int) -> dict[str, NDArray[Any]]:
-        truths = np.flatnonzero(truth.class_index == class_index)
-        ranked = rank(found.class_index, found.score, class_index, self.max_dets[-1])
-        is_crowd = truth.is_crowd[truths]
-        return match_class(
-            class_index,
-            found.score[ranked],
-            overlaps.compare(self.iou_type, found, ranked, truth, truths, is_crowd),
-            areas=found.area[ranked],
-            is_crowd=is_crowd,
-            truth_areas=truth.area[truths],
-        )
+    def _things(self, instances: Instances) -> NDArray[np.int64]:
+        return np.flatnonzero(self.labels.is_thing[instances.class_index])
 
 
 def score_names(max_dets: Sequence[int]) -> tuple[str, ...]:
@@ -152,33 +152,35 @@ def match_class(
 def match(
     ious: NDArray[np.float64], is_crowd: NDArray[np.bool_], is_ignored: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which detections take a truth, and which of them an ignored one: bool [A, T, D] each.
+    """Which detections take a truth, and which of them an ignored one: bool [A, T, D] each; see `greedy_matches`.
 
     ious: float64 [D, G], detections by falling score. is_crowd: bool [G]. is_ignored: bool [A, G].
-    Each detection in turn takes the best open truth that is not ignored, else the best ignored one; among equal IoU the
-    last truth wins; a crowd stays open.
     """
-    num_areas, num_truths = is_ignored.shape
-    shape = (num_areas, len(THRESHOLDS), len(ious))
-    is_matched, is_void = np.zeros(shape, bool), np.zeros(shape, bool)
-    if not ious.size:
-        return is_matched, is_void
-    floor = np.minimum(THRESHOLDS, 1 - 1e-10)
-    is_taken = np.zeros((num_areas, len(THRESHOLDS), num_truths), bool)
-    areas, levels = np.ogrid[:num_areas, : len(THRESHOLDS)]
-    is_near = ious >= floor[0]
-    for row in np.flatnonzero(is_near.any(axis=1)):
-        near = np.flatnonzero(is_near[row])
-        near = near[np.argsort(ious[row, near], kind="stable")]
-        is_open = (ious[row, near] >= floor[:, None]) & (~is_taken[:, :, near] | is_crowd[near])
-        place = np.where(is_ignored[:, near], 0, len(near)) + np.arange(1, len(near) + 1)
-        priority = is_open * place[:, None, :]
-        best = near[priority.argmax(axis=-1)]
-        is_hit = priority.any(axis=-1)
-        is_matched[:, :, row] = is_hit
-        is_void[:, :, row] = is_hit & is_ignored[areas, best]
-        is_taken[areas, levels, best] |= is_hit
-    return is_matched, is_void
+    one_group = np.zeros(len(ious), np.int64)
+    is_matched, is_void = greedy_matches.match(Pairs.of_matrix(ious), one_group, is_crowd, is_ignored.T)
+    return np.moveaxis(is_matched, 0, -1), np.moveaxis(is_void, 0, -1)
+
+
+def _match_all(overlap: Pairs, founds: Side, truths: Side) -> dict[str, NDArray[Any]]:
+    """Rows of all detections and truths of a batch, named as in `EMPTY`."""
+    is_ignored = truths.is_crowd[:, None] | _is_outside(truths.area, AREA_RANGES).T
+    is_matched, is_void = greedy_matches.match(overlap, image_batches.groups(founds), truths.is_crowd, is_ignored)
+    is_void |= ~is_matched & _is_outside(founds.area, AREA_RANGES).T[:, :, None]
+    return {
+        "class_index": founds.class_index,
+        "score": founds.score,
+        "rank": greedy_matches.ranks(founds.image, founds.class_index),
+        "is_hit": is_matched & ~is_void,
+        "is_false": ~is_matched & ~is_void,
+        "truth_class": truths.class_index,
+        "truth_counts": ~is_ignored,
+    }
+
+
+def _cut(sample_id: str, rows: Mapping[str, NDArray[Any]], found: tuple[int, int], truth: tuple[int, int]) -> Stats:
+    """The statistics of one image of a batch. found, truth: where its rows begin and end."""
+    parts = {name: slice(*(truth if name.startswith("truth") else found)) for name in EMPTY}
+    return Stats(sample_id=sample_id, arrays={name: rows[name][part] for name, part in parts.items()})
 
 
 def _is_outside(areas: NDArray[np.float64], ranges: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark import masks
-from benchmark.contract import Instances, Rle
+from benchmark.contract import NO_BOXES, Instances, Rle
 from benchmark.problems import BenchmarkError
 
 Kind = Literal["bbox", "segm", "boundary"]
@@ -46,6 +46,22 @@ def compare(
     return ious
 
 
+def of_box_pairs(
+    ours: NDArray[np.float64], theirs: NDArray[np.float64], is_crowd: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """IoU of P pairs of boxes (x, y, w, h), float64 [P], to the bit as pycocotools has it; over ours alone at crowds.
+
+    ours, theirs: float64 [P, 4]. is_crowd: bool [P], of theirs.
+    """
+    ends = np.minimum(ours[:, 2:] + ours[:, :2], theirs[:, 2:] + theirs[:, :2])
+    sides = ends - np.maximum(ours[:, :2], theirs[:, :2])
+    is_near = (sides > 0).all(axis=1)
+    common = sides[:, 0] * sides[:, 1]
+    area = ours[:, 2] * ours[:, 3]
+    union = np.where(is_crowd, area, area + theirs[:, 2] * theirs[:, 3] - common)
+    return np.divide(common, union, out=np.zeros(len(common)), where=is_near)
+
+
 def areas(kind: Kind, found: Instances) -> NDArray[np.float64]:
     """Areas of detections, float64 [N]: of boxes where boxes are compared, else of masks."""
     if kind == "bbox":
@@ -69,7 +85,12 @@ def boundary(rle: Rle) -> Rle:
 
 
 def xywh(instances: Instances) -> NDArray[np.float64]:
-    """Boxes as (x, y, w, h), float64 [N, 4]. Raises BenchmarkError for boxes in another format."""
+    """Boxes as (x, y, w, h), float64 [N, 4], those around the masks where nobody stated any.
+
+    Raises BenchmarkError for boxes in another format.
+    """
+    if instances.box_format == NO_BOXES and instances.masks is not None:
+        return masks.bounding_boxes(instances.masks)
     if instances.box_format == "xywh":
         return instances.boxes
     if instances.box_format == "xyxy":

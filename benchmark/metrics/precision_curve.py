@@ -81,10 +81,10 @@ class ClassCurve:
         if num_truths.any():
             rows = self._repeated(weights, most)
             is_hit, is_false, rank = self.is_hit[..., rows], self.is_false[..., rows], self.rank[rows]
-            for area in np.flatnonzero(num_truths):
-                precision[area] = interpolate(is_hit[area], is_false[area], int(num_truths[area])).mean(axis=-1)
-                hits = [np.count_nonzero(is_hit[area][:, rank < cap]) for cap in max_dets]
-                recall[area] = np.array(hits) / (num_truths[area] * num_levels)
+            precision = interpolate(is_hit, is_false, num_truths).mean(axis=-1)
+            precision[num_truths == 0] = np.nan
+            hits = np.stack([np.count_nonzero(is_hit[..., rank < cap], axis=(1, 2)) for cap in max_dets], axis=1)
+            recall = frames.ratio(hits, num_truths[:, None] * num_levels)
         return Integral(
             precision=precision,
             recall=recall,
@@ -105,22 +105,33 @@ class ClassCurve:
         return rows[np.lexsort((rows, copy, self.tie[rows]))][:most]
 
 
-def interpolate(is_hit: NDArray[np.bool_], is_false: NDArray[np.bool_], num_truths: int) -> NDArray[np.float64]:
-    """Precision float64 [T, 101] at the recalls 0, 0.01, ..., 1; 0 for a recall that is never reached.
+def interpolate(
+    is_hit: NDArray[np.bool_], is_false: NDArray[np.bool_], num_truths: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Precision float64 [A, T, 101] at the recalls 0, 0.01, ..., 1; 0 for a recall that is never reached.
 
-    is_hit, is_false: bool [T, N], detections by falling score. num_truths: at least 1.
+    is_hit, is_false: bool [A, T, N], detections by falling score. num_truths: int64 [A].
     """
-    hits, falses = np.cumsum(is_hit, axis=1), np.cumsum(is_false, axis=1)
-    precision = hits / (falses + hits + np.spacing(1))
-    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    # The first place with recall >= r is that of the k-th hit, and k depends on the number of truths alone.
-    wanted = np.searchsorted(np.arange(num_truths + 1) / num_truths, RECALLS, side="left")
-    level, place = np.nonzero(is_hit)
+    num_areas, num_levels, num = is_hit.shape
+    level, place = np.divmod(np.flatnonzero(is_hit), max(num, 1))
+    found = np.bincount(level, minlength=num_areas * num_levels)
     if not len(level):
-        return np.zeros((len(is_hit), len(RECALLS)))
-    found = np.bincount(level, minlength=len(is_hit))
-    first = np.cumsum(found) - found
-    position = place[np.minimum(first[:, None] + np.maximum(wanted, 1) - 1, len(place) - 1)]
-    reached = np.take_along_axis(envelope, position, axis=1)
-    # Recall 0 is reached at the first detection, hit or not; the envelope there is the one at the first hit.
-    return np.where(np.maximum(wanted, 1) <= found[:, None], reached, 0.0)
+        return np.zeros((num_areas, num_levels, len(RECALLS)))
+    # Between two hits precision only falls: the envelope at a hit is the greatest precision of this hit and later ones.
+    nth = np.arange(len(level)) - np.repeat(np.cumsum(found) - found, found) + 1
+    falses = np.cumsum(is_false.reshape(-1, num), axis=1, dtype=np.int32)[level, place]
+    envelope = np.zeros((len(found), int(found.max()) + 1))
+    envelope[level, nth - 1] = nth / (falses + nth + np.spacing(1))
+    envelope = np.maximum.accumulate(envelope[:, ::-1], axis=1)[:, ::-1]
+    # The first place with recall >= r is that of the k-th hit, and k depends on the number of truths alone. Recall 0 is
+    # reached at the first detection, hit or not; the envelope there is the one at the first hit.
+    wanted = np.stack([_wanted(int(total)) for total in num_truths])[:, None, :]
+    last = found.reshape(num_areas, num_levels, 1)
+    reached = np.take_along_axis(envelope.reshape(num_areas, num_levels, -1), np.minimum(wanted, last + 1) - 1, axis=-1)
+    return np.where(wanted <= last, reached, 0.0)
+
+
+def _wanted(num_truths: int) -> NDArray[np.int64]:
+    """How many hits reach each recall, int64 [101], at least 1; more than there are where there is no truth."""
+    hits = np.searchsorted(np.arange(num_truths + 1) / max(num_truths, 1), RECALLS, side="left")
+    return np.maximum(hits, 1).astype(np.int64)
