@@ -103,7 +103,9 @@ def floors() -> dict[str, Floor]:
     """Row -> the main score of silence, for the rows that compare masks of objects frame by frame."""
     found = dict.fromkeys(GIVEN, silence(has_ends=False))
     found |= dict.fromkeys(WHOLE, silence(has_ends=True))
-    found |= dict.fromkeys(("sav_vos_val", "sav_vos_test"), silence(has_ends=False, starts_when_seen=True))
+    found |= dict.fromkeys(
+        ("sav_vos_val", "sav_vos_test", "sav_vos_train"), silence(has_ends=False, starts_when_seen=True)
+    )
     found |= {f"mose2_vos_{split}": smoothed_silence for split in ("val", "test", "train")}
     found |= {f"revos_rvos_{split}": silence_by_kind for split in ("val", "train")}
     for dataset in ("youtube_vos18", "youtube_vos19", "lvos_v1", "lvos_v2"):

@@ -23,9 +23,10 @@ from vos_videos import (
     write_video,
 )
 
-from benchmark import catalog
+from benchmark import catalog, metrics
 from benchmark.contract import (
     Frames,
+    Instances,
     Panoptic,
     Prediction,
     Prompt,
@@ -35,6 +36,7 @@ from benchmark.contract import (
     Truth,
     make_instances,
 )
+from benchmark.masks import areas as mask_areas
 from benchmark.masks import encode
 from benchmark.metrics import reasoning_videos, vanishing_objects, video_objects
 from benchmark.problems import DataError
@@ -220,3 +222,70 @@ def test_an_iou_of_exactly_a_threshold_counts_as_float32_has_it() -> None:
         values = metric.pool([metric.measure(sample, Prediction(frames=(frames[1],)))])(None).values
         above = [least for least in (0.5, 0.6, 0.7, 0.8, 0.9) if values[f"P@{least}"]]
         assert max(above, default=None) == wanted, (shared, union)
+
+
+MANUAL = "video/sav_masklets_manual/sav_000001_manual.json"
+
+
+def test_masklets_of_a_training_video_of_sav_have_the_sizes_that_the_file_states(samples_dir: Path) -> None:
+    """masklet_size_abs is the mean area over the frames that show an object; one object starts at frame 113."""
+    row = catalog.get("sav_vos_train")
+    sample = catalog.open_samples(row, None, truth=samples_dir / MANUAL)[0]
+    stated = json.loads((samples_dir / MANUAL).read_text(encoding="utf-8"))["masklet_size_abs"]
+    assert sample.truth is not None and sample.prompt.objects is not None
+    areas: dict[int, list[int]] = {one: [] for one in range(5)}
+    for frame in sample.truth.frames:
+        assert isinstance(frame, Instances) and frame.masks is not None
+        for one, size in zip(frame.object_id.tolist(), mask_areas(frame.masks).tolist(), strict=True):
+            areas[one] += [size] if size else []
+    assert [float(np.mean(areas[one])) for one in range(5)] == pytest.approx(stated, abs=1e-9)
+    given = {index: objects.object_id.tolist() for index, objects in sample.prompt.objects.items()}
+    assert given == {0: [0, 1, 2, 4], 113: [3]}
+    assert len(sample.frames) == 121 and sample.frames[113].name == "00452.jpg" and sample.size == (848, 480)
+
+
+BROKEN_MASKLETS = {
+    "another number of objects": ({"masklet_id": [0, 1]}, r"no list of 2 whole numbers"),
+    "an id twice": ({"masklet_id": [1, 1, 2, 3, 4]}, r"masklet_id is no list of different whole numbers"),
+    "no size": ({"video_height": "tall"}, r"video_height and video_width"),
+    "no masks": ({"masklet": []}, r"masklet is no list of frames with 5 masks each"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_MASKLETS)
+def test_broken_masklets_are_named(samples_dir: Path, tmp_path: Path, case: str) -> None:
+    wrong, message = BROKEN_MASKLETS[case]
+    content = json.loads((samples_dir / MANUAL).read_text(encoding="utf-8"))
+    path = tmp_path / "sav_000001_manual.json"
+    path.write_text(json.dumps({**content, **wrong}), encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        catalog.open_samples(catalog.get("sav_vos_train"), None, truth=path)[0]
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Stats]]:
+    """Statistics of a row for each metric of this module."""
+    root, videos = tmp_path_factory.mktemp("releases"), revos_videos(golden_videos("videos"))
+    write_mose2(root / "mose2", videos)
+    write_revos(root / "revos/ReVOS", videos)
+    write_raw_answers(root / "revos/found", videos, 255)
+    write_sentences(root / "sentences/a2d_sentences", root / "sentences/found", videos)
+    names = {"mose2_vos_val": "mose2", "revos_rvos_val": "revos", "a2d_sentences_rvos_test": "sentences"}
+    return {name: measured(name, root / folder) for name, folder in names.items()}
+
+
+@pytest.mark.parametrize("name", ["mose2_vos_val", "revos_rvos_val", "a2d_sentences_rvos_test"])
+def test_neither_order_nor_sharding_nor_repetition_changes_a_score(releases: dict[str, list[Stats]], name: str) -> None:
+    row, stats = catalog.get(name), releases[name]
+    metric = catalog.build_metric(row)
+    whole = metric.pool(stats)(None).values
+    assert not np.isnan(whole[row.main_score])
+    np.testing.assert_equal(dict(metric.pool(stats[::-1])(None).values), dict(whole))
+    weights = np.arange(len(stats), dtype=np.int64) % 3
+    copies = [one for one, times in zip(stats, weights.tolist(), strict=True) for _ in range(times)]
+    renamed = [replace(one, sample_id=f"{one.sample_id}#{number}") for number, one in enumerate(copies)]
+    weighted, repeated = metric.pool(stats)(weights).values, metric.pool(renamed)(None).values
+    assert weighted == pytest.approx(repeated, abs=1e-12, nan_ok=True)
+    assert {law.text for law in metrics.METRICS[row.metric].laws}
+    scores = metric.pool(stats)(None)
+    assert not [breach for law in metrics.METRICS[row.metric].laws for breach in law.breaches(scores, stats)]

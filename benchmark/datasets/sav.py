@@ -2,7 +2,7 @@
 
 {SA-V/sav_val, sav_val, ..., .}/Annotations_6fps/<video>/000/00004.png, JPEGImages_24fps/<video>/00000.jpg, sav_val.txt
 
-Every fourth frame is annotated. The training split has videos and JSON files instead and is no row.
+Every fourth frame is annotated. The training split has videos and JSON files instead: see `sav_train`.
 """
 
 from __future__ import annotations
@@ -12,24 +12,21 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from benchmark.annotated import AnnotatedClip, Scenes
 from benchmark.contract import Prediction, PredictionSet, Prompt, Sample, SampleSet, Task, Truth
-from benchmark.datasets import videos
+from benchmark.datasets import sav_train, videos
 from benchmark.datasets.pictures import the_folder
+from benchmark.datasets.sav_train import PICTURES, SavTrainLayout
 from benchmark.datasets.videos import Outside
 from benchmark.formats import clip_files, object_folders
-from benchmark.formats.image_files import write_jpeg, write_whole
+from benchmark.formats.image_files import write_whole
 from benchmark.formats.indexed_masks import GivenObjects
 from benchmark.formats.listing import Entry, Listing
 from benchmark.formats.object_folders import Files
 from benchmark.problems import Problem
 from benchmark.row import Benchmark, DataNotFound
 
-MASKS, PICTURES = "Annotations_6fps", "JPEGImages_24fps"
-STEP = 4
+MASKS = "Annotations_6fps"
 
 
 class SavLayout:
@@ -122,26 +119,12 @@ def _listing(row: Benchmark, names: Iterable[str], home: Path, pictures: Path) -
 
 
 def _write_clip(home: Path, name: str, clip: AnnotatedClip) -> None:
-    """Write annotated frames, and pictures at the full rate, of which all between two annotated ones show the first."""
-    num = len(clip.panoptic)
-    for index, frame in enumerate(clip_files.frame_names(STEP * (num - 1) + 1)):
-        write_jpeg(home / PICTURES / name / f"{frame}.jpg", clip.images[index // STEP])
-    names = clip_files.frame_names(num, step=STEP)
-    shown = clip_files.appearances(clip)
-    for number, (segment_id, frames) in enumerate(shown.items()):
-        masks = [np.asarray(frame.segment_id == segment_id) for frame in clip.panoptic[frames[0] :]]
-        object_folders.write_object(home / MASKS / name, number, names[frames[0] :], masks)
-        if number == 0:
-            parts = [_upper_part(mask) for mask in masks]
-            object_folders.write_object(home / MASKS / name, len(shown), names[frames[0] :], parts)
-
-
-def _upper_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The upper half of what bool [H, W] shows."""
-    rows = np.flatnonzero(mask.any(axis=1))
-    if not rows.size:
-        return mask
-    return np.asarray(mask & (np.arange(len(mask)) <= (rows[0] + rows[-1]) // 2)[:, None])
+    """Write pictures, and the masks of each object from where it is first seen."""
+    sav_train.write_pictures(home / PICTURES / name, clip)
+    names = clip_files.frame_names(len(clip.panoptic), step=sav_train.STEP)
+    for number, masks in sav_train.objects_of(clip).items():
+        start = next(index for index, mask in enumerate(masks) if mask.any())
+        object_folders.write_object(home / MASKS / name, number, names[start:], masks[start:])
 
 
 def _stretches(files: Files, names: Sequence[str]) -> dict[int, list[int]]:
@@ -175,6 +158,7 @@ def _rows() -> tuple[Benchmark, ...]:
     return (
         row(name="sav_vos_val", split="val", num_samples=155, layout=SavLayout("val")),
         row(name="sav_vos_test", split="test", num_samples=150, layout=SavLayout("test")),
+        row(name="sav_vos_train", split="train", num_samples=0, is_train=True, layout=SavTrainLayout(_needed)),
     )
 
 
