@@ -26,6 +26,7 @@ from benchmark.catalog import Benchmark
 from benchmark.contract import Metric, Prediction, Sample, SampleSet, Scores, Stats, Task
 from benchmark.problems import UsageError
 from benchmark.prompts import build_prompt
+from benchmark.trust import lawful
 
 JOB = "job.json"
 SHARD = "0.jsonl"
@@ -110,6 +111,7 @@ def run_job(
     seconds = _fill(chosen, predictor, metric, directory, report)
     stats = list(store.open_stats(directory, chosen.ids))
     scores = _with_coverage(metric.pool(stats)(None), samples.ids, stats)
+    lawful.check(row.metric, scores, stats)
     found = {} if scores.missing else _intervals(metric, stats, row, resamples)
     seconds["total"] = time.perf_counter() - started
     facts = _facts(job, row, device)

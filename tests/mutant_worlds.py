@@ -39,8 +39,9 @@ TOY = toy_labels(things=[1, 2, 3, 4, 5, 6], stuff=[7, 8])
 BACKGROUND = 6
 ONE = toy_labels(things=[1], stuff=[])
 TWO = toy_labels(things=[1, 2], stuff=[])
-CITY_OBJECTS, CITY_BACKGROUND = 11, 0
-"""class_index of the first of four things of Cityscapes, and of the road."""
+CITY_OBJECTS = 11
+OFFICIAL: Mapping[str, tuple[int, int]] = MappingProxyType({"cityscapes": (CITY_OBJECTS, 0), "mapillary_v12": (19, 2)})
+"""Label set -> class_index of the first of four things in a row, and of a class of stuff."""
 LONG_SIZE, NUM_LONG = (200, 320), 30
 """Size and length of the videos of one object."""
 
@@ -110,16 +111,16 @@ def panoptic() -> World:
     return World(samples=tuple(sample(i, one, Task.PANOPTIC) for i, one in enumerate(truths)), labels=TOY)
 
 
-def semantic(*, city: bool = False) -> World:
-    """The classes of the same pictures."""
-    first, ground = (CITY_OBJECTS, CITY_BACKGROUND) if city else (0, BACKGROUND)
+def semantic(name: str = "") -> World:
+    """The classes of the same pictures. name: of an official label set, for metrics that are about one alone."""
+    first, ground = OFFICIAL.get(name, (0, BACKGROUND))
     table = np.array([0, first, first + 1, first + 2, first + 3, ground], np.uint16)
     samples = []
     for index in range(NUM_IMAGES):
         shown = objects(CORNERS + jitter(index), first)
-        truth = Truth(frames=(LabelMap(class_index=table[segment_map(index)]),), objects=shown if city else None)
+        truth = Truth(frames=(LabelMap(class_index=table[segment_map(index)]),), objects=shown if name else None)
         samples.append(sample(index, truth, Task.SEMANTIC))
-    return World(samples=tuple(samples), labels=labels.load("cityscapes") if city else TOY)
+    return World(samples=tuple(samples), labels=labels.load(name) if name else TOY)
 
 
 def expressions(*, num_empty: int = 0, with_masks: bool = True) -> World:
@@ -197,11 +198,13 @@ def asked_objects() -> World:
     return World(samples=tuple(samples), labels=ONE)
 
 
-def instance_tracks() -> World:
+def instance_tracks(*, with_masks: bool = True) -> World:
     """The same videos with a class for each track."""
 
     def shown(index: int, frame: int) -> Instances:
-        found = objects(moving(index, frame))
+        found = objects(moving(index, frame), with_masks=with_masks)
+        if not with_masks:
+            return found
         return make_instances(class_index=[0, 1], masks=found.masks, box_format=NO_BOXES, area=found.area)
 
     frames = [tuple(shown(index, frame) for frame in range(NUM_FRAMES)) for index in range(NUM_VIDEOS)]
@@ -229,7 +232,8 @@ _BUILDERS: Mapping[str, Callable[[], World]] = MappingProxyType(
         "city_masks": lambda: images(city=True),
         "panoptic": panoptic,
         "semantic": semantic,
-        "city_semantic": lambda: semantic(city=True),
+        "city_semantic": lambda: semantic("cityscapes"),
+        "vistas_semantic": lambda: semantic("mapillary_v12"),
         "expressions": expressions,
         "some_empty": lambda: expressions(num_empty=2),
         "phrases": lambda: expressions(with_masks=False),
@@ -240,6 +244,7 @@ _BUILDERS: Mapping[str, Callable[[], World]] = MappingProxyType(
         "object_maps": object_maps,
         "asked_objects": asked_objects,
         "instance_tracks": instance_tracks,
+        "box_instance_tracks": lambda: instance_tracks(with_masks=False),
     }
 )
 

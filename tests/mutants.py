@@ -216,6 +216,7 @@ MUTATIONS: Mapping[str, Mutate] = MappingProxyType(
         "second object lost": in_frames(_without_second),
         "classes swapped": on_classes({0: 1, 1: 0, 2: 3, 3: 2}),
         "city classes swapped": on_classes({11: 12, 12: 11, 13: 14, 14: 13}),
+        "rider classes swapped": on_classes({19: 20, 20: 19, 21: 22, 22: 21}),
         "category ids + 1": on_classes({one: one + 1 for one in range(7)}),
         "ids exchanged": in_frames(_exchanged),
         "ids switched halfway": _switched,
@@ -326,6 +327,15 @@ CITY_AP = (
     *_of_images("AP", "pixels aside", 0.7, 0.5, (1.5 / 2 + 7 * 0.5) / NUM_IMAGES),
     *_zero("AP", (*MASK_READINGS, Mutant(mutation="city classes swapped", diagnosis="labels_permuted"))),
 )
+VISTAS_AP = (*CITY_AP[:-1], *_zero("AP", RENAMED))
+TRACK_AP_OF_BOXES = (
+    nothing_left("AP"),
+    Mutant(mutation="boxes aside", costs={"AP": 1.0, "AR@300": 1.0}),
+    Mutant(mutation="half the samples", costs={"AP": 51 / 101, "AR@300": 0.5}),
+    Mutant(mutation="frames late", costs={"AP": 1.0}),
+    *_zero("AP", BOX_READINGS),
+    *_zero("AP", RENAMED),
+)
 CHALLENGE_BOXES = (
     *_of_images("mAP", "boxes aside", 1.0, 0.5, None),
     Mutant(mutation="boxes as corners", costs={"mAP": 0.0}, diagnosis="boxes_are_sizes"),
@@ -346,15 +356,20 @@ PQ = (
 )
 
 
-def iou_of(swapped: str, *, share: float = 1.0, white: float = 0.0) -> tuple[Mutant, ...]:
-    """Mutants of mIoU. share: of the averaged classes that occur. white: what a picture of 0 and 255 gets."""
+def iou_of(
+    swapped: str, *, share: float = 1.0, white: float = 0.0, half: Mapping[str, float] | None = None
+) -> tuple[Mutant, ...]:
+    """Mutants of mIoU. share: of the averaged classes that occur.
+
+    white, half: what a picture of 0 and 255 gets, and what silence on every second image leaves.
+    """
     renamed = (
         Mutant(mutation=swapped, costs={"mIoU": share / 5}, diagnosis="labels_permuted"),
         *_zero("mIoU", RENAMED[1:] if swapped == "classes swapped" else ()),
     )
     return (
         Mutant(mutation="pixels aside", costs={"mIoU": share * (4 * SHIFTED + GROUND) / 5}),
-        Mutant(mutation="half the samples", costs={"mIoU": share / 2}),
+        Mutant(mutation="half the samples", costs=half or {"mIoU": share / 2}),
         Mutant(mutation="pixel axes", diagnosis="mask_axes_swapped"),
         Mutant(mutation="0 and 255", costs={"mIoU": white}, diagnosis="maps_of_two_values"),
         *renamed,
@@ -370,7 +385,26 @@ def masks_of_one(mean: str, cumulative: str, *, empty: float = 0.0) -> tuple[Mut
     )
 
 
-HALF_OF_ONE = Mutant(mutation="half the samples")
+SENTENCES = (
+    nothing_left("mAP"),
+    Mutant(mutation="pixels aside", costs={"mAP": 0.7, "oIoU": SHIFTED, "P@0.8": 1.0, "P@0.9": 0.0}),
+    Mutant(mutation="half the samples", costs={"mAP": 51 / 101, "oIoU": 0.5, "P@0.5": 0.5}),
+    *(replace(one, costs={"mAP": 0.0, "P@0.5": 0.0}) for one in MASK_READINGS),
+)
+
+
+def concept_f1(num: int = 6, num_empty: int = 2) -> float:
+    """cgF1 of right answers to phrases of one object each, with the official constants in the denominators."""
+    share = num / (num + 1e-4)
+    presence = num * num_empty / (num * num_empty + 1e-6)
+    return 2 * share * share / (2 * share + 1e-4) * presence
+
+
+CONCEPTS = (
+    Mutant(mutation="nothing", costs={"cgF1": 0.0, "IL_recall": 0.0}, diagnosis="predictions_empty"),
+    Mutant(mutation="pixels aside", costs={"cgF1": 0.7 * concept_f1(), "cgF1@0.5": concept_f1()}),
+    *(replace(one, costs={"cgF1": 0.0, "IL_recall": 6 / (6 + 1e-6)}) for one in MASK_READINGS),
+)
 GROUNDING = (
     nothing_left("R@1"),
     Mutant(mutation="boxes aside", costs={"R@1": 1.0}),

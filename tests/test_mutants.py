@@ -59,6 +59,12 @@ CATALOGUE: Mapping[tuple[str, str], Row] = {
     ),
     ("semantic_iou", "union"): Row(world="semantic", main="mIoU", mutants=mutants.iou_of("classes swapped")),
     ("bdd100k_iou", "official"): Row(world="semantic", main="mIoU", mutants=mutants.iou_of("classes swapped")),
+    ("mapillary_instance_ap", "official"): Row(world="masks", main="AP", mutants=mutants.VISTAS_AP),
+    ("mapillary_iou", "official"): Row(
+        world="vistas_semantic",
+        main="mIoU",
+        mutants=mutants.iou_of("rider classes swapped", half={"mIoU": 1.0, "iIoU": 0.5}),
+    ),
     ("cityscapes_iou", "official"): Row(
         world="city_semantic", main="mIoU", mutants=mutants.iou_of("city classes swapped", white=1 / 5)
     ),
@@ -140,6 +146,11 @@ CATALOGUE: Mapping[tuple[str, str], Row] = {
     ),
     ("j_and_f_grouped", "lvos"): Row(world="object_maps", main="J&F", mutants=mutants.shown(*SEEN, ends=True)),
     ("j_and_f_expressions", "expressions"): Row(world="object_maps", main="J&F", mutants=mutants.shown("J", ends=True)),
+    ("federated_track_ap", "tao"): Row(world="box_instance_tracks", main="AP", mutants=mutants.TRACK_AP_OF_BOXES),
+    ("sentence_frames", "mttr"): Row(world="expressions", main="mAP", mutants=mutants.SENTENCES),
+    ("concept_f1", "sam3"): Row(
+        world="some_empty", main="cgF1", mutants=mutants.CONCEPTS, ceiling=mutants.concept_f1()
+    ),
     ("j_and_f_new", "mose2"): Row(world="object_maps", main="J&F_new", mutants=mutants.VANISHING),
     **{
         ("reasoning_videos", protocol): Row(

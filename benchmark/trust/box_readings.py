@@ -1,4 +1,7 @@
-"""Other readings of predicted boxes: corners for sizes, sizes for corners, centres, shares, other axes, other scale."""
+"""Other readings of predicted boxes: corners for sizes, sizes for corners, centres, shares, other axes, other scale.
+
+Each is learnt from samples (its format, its extents) and applies to boxes of images, videos and single tracks alike.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The gate of every number: scores that break a law of their metric are a defect of the suite and are never printed."""
+"""The gate of every number: scores that break a law of their metric are a defect of the suite and are never printed.
+
+The laws stand beside the metrics (`MetricEntry.laws`); here they are asked, all of them, for one set of scores.
+"""
 
 from __future__ import annotations
 

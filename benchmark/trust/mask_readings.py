@@ -1,4 +1,7 @@
-"""Other readings of predicted masks and maps: other axes, another scale, 255 for an object, and frames out of step."""
+"""Other readings of predicted masks and maps: other axes, another scale, 255 for an object, and frames out of step.
+
+Masks of another size than the picture never come here: readers and metrics refuse them by name.
+"""
 
 from __future__ import annotations
 

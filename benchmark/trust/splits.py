@@ -1,4 +1,7 @@
-"""Predictions that were made for another split of the same data set: found by reading them against both splits."""
+"""Predictions that were made for another split of the same data set: found by reading them against both splits.
+
+Asked only when a reader has refused ids, since other splits may be large.
+"""
 
 from __future__ import annotations
 
