@@ -41,6 +41,7 @@ from benchmark.datasets import (
     ref_youtube_vos,
     refcoco,
     revos,
+    saco,
     sav,
     sentences,
     tao,
@@ -101,6 +102,7 @@ _ROWS = (
     *tao.ROWS,
     *phrasecut.ROWS,
     *flickr30k.ROWS,
+    *saco.ROWS,
 )
 
 BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType({row.name: row for row in _ROWS if not row.is_train})

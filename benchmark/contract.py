@@ -166,6 +166,7 @@ class Truth:
     verified_labels: class indices that a person looked for, found or not; others are not judged (OpenImages).
     overlap: pixels that several polygons of one object cover; a convention of RefCOCO loaders drops them. None: none.
     subsets: named parts of the split that the sample belongs to, where they are scored apart (ReasonSeg, PhraseCut).
+    alternatives: what other annotators answered, each as right as the only frame (SA-Co).
     foreground: one a frame, masks of everything that is annotated there, whatever was asked (ReVOS), or None.
     """
 
@@ -181,6 +182,7 @@ class Truth:
     verified_labels: tuple[int, ...] = ()
     overlap: Rle | None = None
     subsets: tuple[str, ...] = ()
+    alternatives: tuple[Instances, ...] = ()
     foreground: Sequence[Instances] | None = None
 
 

@@ -5,6 +5,7 @@ Keys are rows; a row that is not listed has the ceiling 1 and the floor 0 in its
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ import expression_limits
 import object_limits
 import track_limits
 
+from benchmark import catalog
 from benchmark.contract import Sample
 
 
@@ -59,16 +61,31 @@ _REASONSEG = Limits(
 )
 
 
+_SACO = Limits(
+    ceiling=expression_limits.perfect_cgf1,
+    floor=constant(0.0),
+    why="1e-4 and 1e-6 are added to the denominators; without a mask recall and so F1 are 0.",
+)
+
+
 def _silent(floor: Callable[[Sequence[Sample]], float]) -> Limits:
     why = "Two empty masks agree: silence is right in the frames without the object."
     return Limits(ceiling=constant(1.0), floor=floor, why=why)
 
+
+_MAPILLARY = Limits(
+    ceiling=constant(1.0),
+    floor=constant(math.nan),
+    why="Void is no miss: where everything is called void no pixel is left to score.",
+)
 
 LIMITS: dict[str, Limits] = {
     **{name: _silent(floor) for name, floor in object_limits.floors().items()},
     **dict.fromkeys(("lasot_sot_test", "lasot_sot_train", "lasot_ext_sot_test"), _LASOT),
     **dict.fromkeys(("tnl2k_sot_test", "tnl2k_sot_train"), _TNL2K),
     **dict.fromkeys(("trackingnet_sot_test", "trackingnet_sot_train"), _TRACKINGNET),
+    **{name: _SACO for name in catalog.BENCHMARKS if name.startswith("saco_gold_")},
     **{f"reasonseg_referring_{split}": _REASONSEG for split in ("train", "val", "test")},
     **{f"bdd100k_{task}_{split}": _BDD100K for task in ("mot", "mots") for split in ("train", "val", "test")},
+    **{f"mapillary_semantic_{v}_{split}": _MAPILLARY for v in ("v12", "v20") for split in ("train", "val", "test")},
 }

@@ -11,6 +11,10 @@ EPSILON = 1e-5
 """What ReasonSeg adds to every union."""
 
 
+MICRO_EPSILON, PRESENCE_EPSILON = 1e-4, 1e-6
+"""What cgF1 adds to its denominators."""
+
+
 def _areas(samples: Sequence[Sample]) -> list[int]:
     """Pixels that each sample's target has outside the ignored region."""
     found = []
@@ -35,3 +39,12 @@ def silent_reason_seg(samples: Sequence[Sample]) -> float:
     """Silence is right where there is nothing to find."""
     areas = _areas(samples)
     return areas.count(0) / len(areas)
+
+
+def perfect_cgf1(samples: Sequence[Sample]) -> float:
+    """The micro F1 of T of T masks, times Matthews' correlation of P + N right answers."""
+    nums = [len(frame) for sample in samples if sample.truth is not None for frame in sample.truth.frames
+            if isinstance(frame, Instances)]  # fmt: skip
+    share = sum(nums) / (sum(nums) + MICRO_EPSILON)
+    both = (len(nums) - nums.count(0)) * nums.count(0)
+    return 2 * share**2 / (2 * share + MICRO_EPSILON) * both / (both + PRESENCE_EPSILON)

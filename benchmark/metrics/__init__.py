@@ -20,6 +20,7 @@ from benchmark.metrics import (
     bdd100k_tracking,
     cityscapes_instances,
     cityscapes_iou,
+    concept_f1,
     described_precision,
     federated_precision,
     federated_tracks,
@@ -77,6 +78,7 @@ _MODULES = (
     bdd100k_panoptic,
     phrase_cut,
     phrase_grounding,
+    concept_f1,
 )
 
 METRICS: Mapping[str, MetricEntry] = MappingProxyType(
