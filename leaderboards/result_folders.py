@@ -25,11 +25,13 @@ class OneJsonEach(Form):
     def needed(self, row: Benchmark, samples: SampleSet, contents: Contents) -> dict[str, Size | None]:
         """A JSON for each part."""
         parts = dict.fromkeys(one.split("/")[0] if self.parts_of_ids else one for one in samples.ids)
-        return {_below(self.place, f"{part}.json"): None for part in parts}
+        there = {PurePosixPath(name).name: name for name in contents.files} if self.depth_is_free else {}
+        return {there.get(f"{part}.json", _below(self.place, f"{part}.json")): None for part in parts}
 
     def is_possible(self, row: Benchmark, name: str) -> bool:
-        """Any JSON below the place."""
-        return name.endswith(".json") and PurePosixPath(name).parent == PurePosixPath(self.place or ".")
+        """Any JSON below the place, or anywhere."""
+        is_placed = self.depth_is_free or PurePosixPath(name).parent == PurePosixPath(self.place or ".")
+        return name.endswith(".json") and is_placed
 
     def num_units(self, row: Benchmark, contents: Contents) -> int | None:
         """Videos, where each has a file; the data sets of a collection say nothing of its images."""

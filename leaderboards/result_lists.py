@@ -92,7 +92,7 @@ def sound_entries(looked: Inspection) -> Iterator[Problem]:
     for _, entry in _entries(looked):
         total += 1
         score, box = entry.get("score"), entry.get("bbox")
-        ranged += isinstance(score, int | float) and not 0 <= score <= 1
+        ranged += isinstance(score, int | float) and (score < 0 or score > 1)
         is_box = isinstance(box, list) and len(box) == 4 and all(isinstance(side, int | float) for side in box)
         negative += is_box and min(box[2], box[3]) < 0  # type: ignore[index]
     if ranged:
