@@ -18,12 +18,21 @@ from benchmark.trust.diagnosis import diagnose
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """How a metric's protocol is tried. world: where. main: its headline. ceiling: what the truth scores there."""
+    """How a metric's protocol is tried. world: where. main: its headline. ceiling: what the truth scores there.
+
+    answering: a score that falls with every unanswered sample, where the headline passes them over.
+    """
 
     world: str
     main: str
     mutants: tuple[Mutant, ...]
     ceiling: float = 1.0
+    answering: str = ""
+
+    @property
+    def sensitive(self) -> str:
+        """A score that an unanswered sample costs something."""
+        return self.answering or self.main
 
 
 PRESENT = 5 / 8
@@ -63,6 +72,7 @@ CATALOGUE: Mapping[tuple[str, str], Row] = {
     ("mapillary_iou", "official"): Row(
         world="vistas_semantic",
         main="mIoU",
+        answering="iIoU",
         mutants=mutants.iou_of("rider classes swapped", half={"mIoU": 1.0, "iIoU": 0.5}),
     ),
     ("cityscapes_iou", "official"): Row(
