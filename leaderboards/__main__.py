@@ -1,6 +1,7 @@
 """The commands of `python -m leaderboards`: list, write, validate.
 
-Exit codes: 0 done, 1 an archive has errors (none is written then), 2 the input or the call is wrong.
+Exit codes: 0 done, 1 an archive has errors (none is written then), 2 the input or the call is wrong. Commands import
+what they need when they run, so that help is there at once.
 """
 
 from __future__ import annotations
@@ -11,11 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark import catalog
 from benchmark.labels import suggestion
 from benchmark.problems import BenchmarkError, DataError, UsageError
-from leaderboards import servers, sources, validation, writing
-from leaderboards.families import form_of
 from leaderboards.problems import ERROR, Problem, has_errors
 
 COMMANDS = ("list", "write", "validate")
@@ -81,6 +79,8 @@ def _add_data_root(parser: argparse.ArgumentParser, text: str) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
+    from leaderboards import servers
+
     if options.name is not None:
         print(*_in_full(options.name), sep="\n")
         return 0
@@ -97,6 +97,10 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _in_full(name: str) -> list[str]:
+    from benchmark import catalog
+    from leaderboards import servers
+    from leaderboards.families import form_of
+
     row = catalog.get(name)
     form, server = form_of(row), servers.server_of(row)
     facts = {"benchmark": row.name, "archive": form.archive_name(row, "<system>")}
@@ -116,6 +120,9 @@ def _in_full(name: str) -> list[str]:
 
 
 def _write(options: argparse.Namespace) -> int:
+    from benchmark import catalog
+    from leaderboards import servers, sources, writing
+
     row = catalog.get(options.name)
     source = sources.find(options.source, row)
     folder = Path() if source.job is None else source.job / SUBMISSION
@@ -137,6 +144,9 @@ def _write(options: argparse.Namespace) -> int:
 
 
 def _validate(options: argparse.Namespace) -> int:
+    from benchmark import catalog
+    from leaderboards import sources, validation
+
     row = catalog.get(options.name)
     if not options.file.is_file():
         kind = "is a folder" if options.file.is_dir() else "does not exist"

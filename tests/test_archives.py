@@ -6,14 +6,17 @@ That every row's archive is sound and scores the same is in `test_every_row`.
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from broken_archives import CASES, COCO, Archives, Break, pack
+from broken_archives import CASES, COCO, STILL, Archives, Break, pack
+from replay import replayed
 
-from benchmark import catalog, servers, store
+from benchmark import catalog, scoring, servers, store
 from benchmark.__main__ import main as benchmark
 from leaderboards import packing, validation
 from leaderboards.__main__ import main
@@ -46,6 +49,27 @@ def test_a_broken_rule_gives_exactly_its_problem(
     assert len(found) == len(expected), lines
     assert all(any(text in one.message for one in found) for text in expected), lines
     assert all(one.remedy and str(tmp_path) not in str(one) for one in found), lines
+
+
+@pytest.mark.parametrize("name", [one for one, row in catalog.BENCHMARKS.items() if row.dataset in STILL])
+def test_an_archive_of_images_scores_what_its_files_score(archives: Archives, tmp_path: Path, name: str) -> None:
+    row, root = catalog.get(name), archives.root(name)
+    samples = catalog.open_samples(row, root, is_mini=True)
+    path = tmp_path / "found.json"
+    catalog.write_predictions(row, path, ((sample, replayed(sample)) for sample in samples))
+    before, after = (
+        scoring.score(scoring.Request(row=row, predictions=found, root=root, resamples=0)).record["scores"]
+        for found in (path, archives.sound(name)[0])
+    )
+    assert before == after and before[row.main_score] is not None
+
+
+def test_help_is_there_without_the_catalogue() -> None:
+    code = (
+        "import sys; from leaderboards.__main__ import _parser; _parser([]); print('benchmark.catalog' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def _not_a_zip(path: Path) -> None:
@@ -127,8 +151,6 @@ def test_the_same_predictions_give_the_same_bytes(archives: Archives, tmp_path: 
 
 def _run_directory(archives: Archives, folder: Path, name: str, num_left_out: int = 0) -> Path:
     """A run with stored predictions of one row, the truth replayed."""
-    from replay import replayed
-
     row, root = catalog.get(name), archives.root(name)
     samples = catalog.open_samples(row, root, is_mini=True)
     store.write_json(folder / "plan.json", {"data_root": str(root)})
