@@ -120,6 +120,11 @@ def every(pattern: str, change: Callable[[Path], object]) -> Break:
     return lambda folder: [change(path) for path in sorted(folder.glob(pattern))]
 
 
+def cut(path: Path) -> None:
+    """Leave out the last bytes of a file."""
+    path.write_bytes(path.read_bytes()[:-40])
+
+
 def renamed(name: str) -> Callable[[Path], object]:
     """Give a file another name beside its own place."""
     return lambda path: path.rename(path.with_name(name))
@@ -314,6 +319,16 @@ CASES: list[Case] = [
     ("bdd100k_mot_test", out_of("data"), []),
     ("bdd100k_mots_test", first("*/*.png", gone), ["files are missing"]),
     ("bdd100k_mots_test", first("*/*.png", picture(lambda image: image.convert("RGB"))), ["1 PNGs are RGB of 8 bits"]),
+    ("ade20k_semantic_val", first("*.png", cut), ["is truncated or damaged"]),
+    ("cityscapes_semantic_val", first("*.png", copied("minitown_000001_000019_other.png")),
+     ["2 files fit image minitown_000001_000019", "belong to no sample"]),
+    ("davis17_unsupervised_vos_val", first("*/00003.png", corner(25)), ["shows proposal 25, at most 20 are taken"]),
+    ("bdd100k_semantic_val", first("*.png", corner(30)), ["pixels hold 30, which the server folds"]),
+    ("lvis_instance_v1_val", first("*.json", document(lambda found: found + [found[0]] * 300)),
+     ["more than 300 results of all classes"]),
+    ("trackingnet_sot_test", first("*.txt", lines(lambda found: found[:-1])), ["has 15 boxes, the video has 16"]),
+    ("trackingnet_sot_test", into("any"), []),
+    ("got10k_sot_test", first("*/*_001.txt", copied("GOT-10k_Test_000001_004.txt")), ["names or places"]),
     ("openimages_detection_challenge2019_val", first(TABLE, lines(lambda found: [*found, "0f,/m/01g317,1,0,1,0,1"])),
      ["results are of images outside the split"]),
 ]  # fmt: skip

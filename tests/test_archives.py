@@ -18,7 +18,7 @@ from replay import replayed
 
 from benchmark import catalog, scoring, servers, store
 from benchmark.__main__ import main as benchmark
-from leaderboards import packing, validation
+from leaderboards import packing, track_texts, validation
 from leaderboards.__main__ import main
 from leaderboards.families import form_of
 from leaderboards.problems import WARNING, Problem
@@ -114,6 +114,13 @@ def test_a_broken_zip_file_is_told_of(
     damage(archive)
     assert expected in _look(archives, COCO, archive)[0].message
     assert not (tmp_path.parent / "above.json").exists()
+
+
+def test_kittis_limit_counts_the_unpacked_files(archives: Archives, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive, _ = archives.sound("kitti_mots_val")
+    monkeypatch.setattr(track_texts, "KITTI_LIMIT", 1000)
+    (found,) = _look(archives, "kitti_mots_val", archive)
+    assert "the server takes 1,000" in found.message
 
 
 def test_names_that_servers_read_are_checked(archives: Archives, tmp_path: Path) -> None:
