@@ -138,7 +138,7 @@ class MapillaryIoU:
 
     def _groups(self, depth: int) -> tuple[list[str], NDArray[np.int64]]:
         """Names of the groups, and that of each class, int64 [K]. depth: parts of the code that tell it."""
-        found = ["--".join(row.code.split("--")[:depth]) for row in self.labels.classes]
+        found = ["--".join((row.code or row.name).split("--")[:depth]) for row in self.labels.classes]
         names = list(dict.fromkeys(found))
         return names, np.array([names.index(name) for name in found], np.int64)
 
