@@ -139,6 +139,8 @@ def _write(options: argparse.Namespace) -> int:
         return 1
     print(f"{target}: {target.stat().st_size:,} bytes, {len(samples):,} samples")
     server = servers.server_of(row)
+    if catalog.is_mini_root(root):
+        print("It answers the mini data, which no server knows.")
     print("server: none" if server is None else f"server: {server.state}, {server.state.address}")
     return 0
 

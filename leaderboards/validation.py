@@ -24,7 +24,8 @@ from leaderboards.forms import Contents, Form, Inspection, Size
 from leaderboards.problems import Problem, error, from_reader, listed
 from leaderboards.result_lists import SYSTEM
 
-ABOUT_ABSENCE = ("missing", "no file fits", "no folder fits", "lacks", "holds none", "holds no ")
+ABOUT_ABSENCE = ("missing", "no file fits", "no folder fits", "holds neither", "holds no result")
+"""How readers speak of files that are not there."""
 ABOUT_SIZE = "height x width"
 
 
