@@ -15,7 +15,7 @@ from test_metric_laws import metric_of
 from tracking_scenes import CLIPS, SIZE, clip
 from vos_videos import drawn_videos, pair_of
 
-from benchmark import labels, metrics
+from benchmark import labels, masks, metrics
 from benchmark.contract import (
     LabelMap,
     Prediction,
@@ -125,7 +125,7 @@ def test_maps_of_a_single_class_are_noticed_and_maps_of_several_are_not() -> Non
     pairs = [semantic(scene, (7, 12, 20, 149, 0, 2, 3)) for scene in scenes("typical")]
     flat = Prediction(frames=(LabelMap(class_index=np.full((56, 72), 3, np.uint16)),))
     found = diagnose(metric, "mIoU", table, *sets((sample, flat) for sample, _ in pairs))
-    assert "maps_of_two_values" in [one.name for one in found]
+    assert [one.name for one in found] == ["maps_of_two_values"]
 
 
 def test_a_renaming_is_judged_on_samples_that_it_was_not_learnt_on() -> None:
@@ -176,6 +176,15 @@ def test_silence_is_no_mistake_where_the_truth_is_silent_too() -> None:
     pairs = ((place, Prediction(frames=(nothing,))),)
     case = Case(metric=metrics.build("coco_bbox_ap", TOY), score_name="AP", labels=TOY, fitting=pairs, judged=pairs)
     assert list(signatures.find(case, 0.5)) == []
+
+
+def test_masks_without_pixels_are_silence_and_no_copies() -> None:
+    """Some result forms list every object in every frame, whether it is seen or not."""
+    place = world("masks")
+    hollow = [masks.empty(one.size) for one in place.samples for _ in range(4)][:4]
+    silent = Prediction(frames=(make_instances(class_index=[0, 0, 0, 0], masks=hollow),))
+    found = diagnose(metrics.build("coco_segm_ap", TOY), "AP", TOY, *sets((one, silent) for one in place.samples))
+    assert [one.name for one in found] == ["predictions_empty"]
 
 
 def test_what_cannot_be_scored_in_another_reading_is_left_alone() -> None:

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from benchmark import masks
 from benchmark.box_tracks import BoxTrack
 from benchmark.contract import IGNORE, Annotation, Instances, LabelMap, Panoptic, Prediction, Sample
 from benchmark.trust.suspicion import Case, Change, Diagnosis, each_frame, take
@@ -56,8 +58,15 @@ def _some(frames: Any) -> Iterator[Annotation]:
 
 def _holds(frame: Annotation) -> bool:
     if isinstance(frame, Instances):
-        return len(frame) > 0 and (frame.masks is not None or bool(np.nan_to_num(frame.boxes).any()))
+        return bool(_has_shape(frame).any())
     return bool((frame.class_index != IGNORE).any()) if isinstance(frame, LabelMap) else len(frame.segments) > 0
+
+
+def _has_shape(frame: Instances) -> NDArray[np.bool_]:
+    """bool [N]: the mask has pixels, or the box a number other than 0."""
+    if frame.masks is not None:
+        return np.asarray(masks.areas(frame.masks) > 0)
+    return np.asarray(np.nan_to_num(frame.boxes).any(axis=1))
 
 
 def _copies(case: Case) -> Iterator[Diagnosis]:
@@ -77,11 +86,12 @@ def _copies(case: Case) -> Iterator[Diagnosis]:
 
 
 def _originals(frame: Instances) -> list[int]:
-    """Rows of objects that no earlier row equals in class and shape."""
+    """Rows of objects that no earlier row equals in class and shape; what has no shape is no copy."""
     shapes = frame.masks if frame.masks is not None else [row.tobytes() for row in frame.boxes]
     first: dict[Any, int] = {}
-    for row, key in enumerate(zip(frame.class_index.tolist(), shapes, strict=True)):
-        first.setdefault(key, row)
+    columns = zip(frame.class_index.tolist(), shapes, _has_shape(frame).tolist(), strict=True)
+    for row, (class_index, shape, has_shape) in enumerate(columns):
+        first.setdefault((class_index, shape) if has_shape else row, row)
     return list(first.values())
 
 
@@ -116,7 +126,13 @@ def _shown(side: Any) -> bytes | None:
     if side is None or not len(side.frames):
         return None
     chosen = [side.frames[0], side.frames[len(side.frames) // 2]]
-    return b"".join(map(_bytes, chosen)) if any(map(_holds, chosen)) else None
+    return b"".join(map(_bytes, chosen)) if any(map(_differs, chosen)) else None
+
+
+def _differs(frame: Annotation) -> bool:
+    """Whether a frame shows anything that can be told from another one."""
+    is_flat = isinstance(frame, LabelMap) and bool((frame.class_index == frame.class_index.flat[0]).all())
+    return not is_flat and _holds(frame)
 
 
 def _bytes(frame: Annotation) -> bytes:
