@@ -82,7 +82,8 @@ _row = partial(
     protocols=("any_box", "merged_box"),
     layout=Flickr30kLayout(),
     notes="One sample is one phrase with a box. Boxes stay as the XML has them, as MDETR's evaluator reads them. A "
-    "result for a sentence without such phrases is left out, of two results for one sentence the first counts.",
+    "result for a sentence without such phrases is left out, of two results for one sentence the first counts. The "
+    "data set states no number of phrases: these are those of TransVG's lists (yangli18/VLTVG issue 7).",
 )
 
 ROWS = (

@@ -155,7 +155,8 @@ _gref = partial(
     main_score="gIoU",
     protocols=("gres", "under_50_pixels"),
     notes="Masks equal ReLA's evaluator, boxes (GREC) gRefCOCO's in float64. An answer may carry 'no_target'. Counts "
-    "are those of the 259,859 expressions first released; score other releases with --truth.",
+    "are those of the 259,859 expressions released (the paper's 278,232 include a part that was held back: gRefCOCO "
+    "issue 6); score other releases with --truth.",
 )
 
 ROWS = (
