@@ -151,7 +151,7 @@ def _in_processes(work: Work, left: Sequence[int], workers: int) -> Iterator[Por
     """Portions of the samples as processes finish them."""
     size = max(1, min(PORTION, len(left) // (workers * SHARES)))
     waiting = iter([left[start : start + size] for start in range(0, len(left), size)])
-    with _processes(work, workers) as lines:
+    with one_thread(), _processes(work, workers) as lines:
         busy = {line for line in lines if _hand_out(line, waiting)}
         while busy:
             for line in wait(list(busy)):
@@ -186,10 +186,19 @@ def _received(line: Connection) -> tuple[bytes, list[Found], int]:
 
 
 @contextlib.contextmanager
-def _processes(work: Work, workers: int) -> Iterator[list[Connection]]:
-    """Lines to forked processes, which end with the block. OpenCV's own threads do not survive a fork."""
+def one_thread() -> Iterator[None]:
+    """Keep OpenCV on one thread: its own would not survive a fork, and pictures are too small to gain from them."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+@contextlib.contextmanager
+def _processes(work: Work, workers: int) -> Iterator[list[Connection]]:
+    """Lines to forked processes, which end with the block."""
     # What is there now is never looked at by the collector, whose marks would copy every page in every process.
     gc.collect()
     gc.freeze()
@@ -212,7 +221,6 @@ def _processes(work: Work, workers: int) -> Iterator[list[Connection]]:
             process.terminate()
             process.join()
         gc.unfreeze()
-        cv2.setNumThreads(threads)
 
 
 def _serve(work: Work, line: Connection, others: Sequence[Connection]) -> None:

@@ -90,6 +90,7 @@ class Outcome:
     is_kept: bool = False
 
 
+@measuring.one_thread()
 def score(request: Request, *, work_dir: Path | None = None, report: Report | None = None) -> Outcome:
     """Check, measure and pool. Raises DataError with all problems of truth and predictions.
 
@@ -103,8 +104,9 @@ def score(request: Request, *, work_dir: Path | None = None, report: Report | No
             f"RUN {name}', or give truth of your own with --truth."
         )
     metric = catalog.build_metric(request.row, request.chosen_protocol)
+    # Truth is decoded when it is measured, which finds the same faults.
     listing = catalog.verify(
-        request.row, request.root, truth=request.truth, is_mini=request.is_mini, needs_frames=False
+        request.row, request.root, truth=request.truth, is_mini=request.is_mini, needs_frames=False, decodes=False
     )
     samples = listing.samples(prompts.build_prompt(request.row.task, catalog.label_set(request.row)))
     predictions, left_out = _read(request, samples)

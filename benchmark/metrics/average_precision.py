@@ -68,8 +68,10 @@ class CocoAP:
         founds = Side.of(found, [self._things(one) for one in found], by_score=True).best(self.max_dets[-1])
         overlap = image_batches.compare(self.iou_type, found, truth, founds, truths, truths.is_crowd)
         rows = _match_all(overlap, founds, truths)
-        bounds = list(zip(*(zip(side.starts, side.starts[1:], strict=False) for side in (founds, truths)), strict=True))
-        return [_cut(sample.sample_id, rows, *bound) for (sample, _), bound in zip(pairs, bounds, strict=True)]
+        return [
+            _cut(sample.sample_id, rows, founds.bounds(place), truths.bounds(place))
+            for place, (sample, _) in enumerate(pairs)
+        ]
 
     def pool(self, stats: Sequence[Stats]) -> Pooled:
         """Sort each class by score once; the returned function repeats, cuts and integrates."""
@@ -177,10 +179,10 @@ def _match_all(overlap: Pairs, founds: Side, truths: Side) -> dict[str, NDArray[
     }
 
 
-def _cut(sample_id: str, rows: Mapping[str, NDArray[Any]], found: tuple[int, int], truth: tuple[int, int]) -> Stats:
-    """The statistics of one image of a batch. found, truth: where its rows begin and end."""
-    parts = {name: slice(*(truth if name.startswith("truth") else found)) for name in EMPTY}
-    return Stats(sample_id=sample_id, arrays={name: rows[name][part] for name, part in parts.items()})
+def _cut(sample_id: str, rows: Mapping[str, NDArray[Any]], found: slice, truth: slice) -> Stats:
+    """The statistics of one image of a batch. found, truth: its rows."""
+    own = {name: column[truth if name.startswith("truth") else found] for name, column in rows.items()}
+    return Stats(sample_id=sample_id, arrays=own)
 
 
 def _is_outside(areas: NDArray[np.float64], ranges: NDArray[np.float64]) -> NDArray[np.bool_]:

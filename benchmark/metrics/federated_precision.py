@@ -11,7 +11,7 @@ are kept in the order of image ids, not of the result file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 
 from benchmark.contract import Instances, Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
-from benchmark.metrics import frames, laws, overlaps
-from benchmark.metrics.average_precision import AREA_RANGES, THRESHOLDS, match
+from benchmark.metrics import average_precision, frames, image_batches, laws, overlaps
+from benchmark.metrics.average_precision import AREA_RANGES
 from benchmark.metrics.entry import MetricEntry, Protocol
+from benchmark.metrics.greedy_matches import THRESHOLDS, match
+from benchmark.metrics.image_batches import Side
 from benchmark.metrics.precision_curve import ClassCurve, Integral
 from benchmark.metrics.weighted_curves import WeightedCurves
 
@@ -58,20 +60,28 @@ class LvisAP:
 
     def measure(self, sample: Sample, prediction: Prediction) -> Stats:
         """Match the detections of one image; keeps a row a detection and a row a truth."""
-        truth, found = frames.pair(sample, prediction, Instances)
-        overlaps.check(sample.sample_id, self.kind, truth, found)
-        kept = self._most_confident(found.score)
-        marked = truth.class_index[truth.area > 0]
-        verified = [*marked, *(sample.truth.negative_labels if sample.truth else ())]
-        areas = overlaps.areas(self.kind, found)
-        counts = np.isin(found.class_index[kept], verified) & (areas[kept] > 0)
-        rows, present = kept[counts], np.union1d(marked, found.class_index[kept[counts]])
-        found = replace(found, area=areas)
-        parts = [self._measure_class(sample, truth, found, rows, int(class_index)) for class_index in present]
-        if self.per_class is not None:
-            parts.append(_unverified(found, kept[~counts]))
-        joined = {name: np.concatenate([nothing, *(part[name] for part in parts)]) for name, nothing in _EMPTY.items()}
-        return Stats(sample_id=sample.sample_id, arrays=joined)
+        return self.measure_many([(sample, prediction)])[0]
+
+    def measure_many(self, pairs: Sequence[tuple[Sample, Prediction]]) -> list[Stats]:
+        """`measure` of several images together."""
+        truth, found, rows, others = [], [], [], []
+        for sample, prediction in pairs:
+            right, answer = frames.pair(sample, prediction, Instances)
+            overlaps.check(sample.sample_id, self.kind, right, answer)
+            answer = replace(answer, area=overlaps.areas(self.kind, answer))
+            kept = self._most_confident(answer.score)
+            counts = _are_judged(sample, right, answer, kept)
+            truth.append(right)
+            found.append(answer)
+            rows.append(kept[counts])
+            others.append(kept[~counts])
+        truths = Side.of(truth, [np.flatnonzero(one.area > 0) for one in truth], by_score=False)
+        founds = Side.of(found, rows, by_score=True)
+        table = self._match(truth, found, truths, founds, _partly_marked(pairs, founds))
+        return [
+            _cut(sample.sample_id, table, founds.bounds(place), truths.bounds(place), self._unverified(answer, left))
+            for place, ((sample, _), answer, left) in enumerate(zip(pairs, found, others, strict=True))
+        ]
 
     def pool(self, stats: Sequence[Stats]) -> Pooled:
         """Sort each class by score once; the returned function repeats, cuts and integrates."""
@@ -95,26 +105,40 @@ class LvisAP:
             return np.arange(len(scores))
         return np.argsort(-scores, kind="stable")[: self.per_image]
 
-    def _measure_class(
-        self, sample: Sample, truth: Instances, found: Instances, kept: NDArray[np.int64], class_index: int
+    def _match(
+        self,
+        truth: Sequence[Instances],
+        found: Sequence[Instances],
+        truths: Side,
+        founds: Side,
+        is_partly_marked: NDArray[np.bool_],
     ) -> dict[str, NDArray[Any]]:
-        truths = np.flatnonzero((truth.class_index == class_index) & (truth.area > 0))
-        ranked = kept[found.class_index[kept] == class_index]
-        ranked = ranked[np.argsort(-found.score[ranked], kind="stable")]
-        is_ignored = truth.is_crowd[truths] | _is_outside(truth.area[truths])
+        """Rows of all detections and truths of a batch. is_partly_marked: bool [D]."""
         no_crowd = np.zeros(len(truths), bool)
-        ious = overlaps.compare(self.kind, found, ranked, truth, truths, no_crowd)
-        is_matched, is_void = match(ious, no_crowd, is_ignored)
-        is_partly_marked = sample.truth is not None and class_index in sample.truth.not_exhaustive_labels
-        is_void |= ~is_matched & (_is_outside(found.area[ranked]) | is_partly_marked)[:, None, :]
+        is_ignored = (truths.is_crowd | _is_outside(truths.area)).T
+        overlap = image_batches.compare(self.kind, found, truth, founds, truths, no_crowd)
+        is_matched, is_void = match(overlap, image_batches.groups(founds), no_crowd, is_ignored)
+        is_void |= ~is_matched & (_is_outside(founds.area) | is_partly_marked).T[:, :, None]
         return {
-            "class_index": np.full(len(ranked), class_index),
-            "score": found.score[ranked],
+            "class_index": founds.class_index,
+            "score": founds.score,
             "hits": _packed(is_matched & ~is_void),
             "falses": _packed(~is_matched & ~is_void),
-            "truth_class": np.full(len(truths), class_index),
-            "truth_counts": ~is_ignored.T,
+            "truth_class": truths.class_index,
+            "truth_counts": ~is_ignored,
         }
+
+    def _unverified(self, found: Instances, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Detections that count towards the limit of a class and nothing else. rows: int64 [D]."""
+        rows = rows if self.per_class is not None else rows[:0]
+        nothing = np.zeros((len(rows), len(AREA_RANGES)), np.uint16)
+        kept: dict[str, NDArray[Any]] = {
+            "class_index": found.class_index[rows],
+            "score": found.score[rows],
+            "hits": nothing,
+            "falses": nothing,
+        }
+        return {**_EMPTY, **kept}
 
     def _score(self, points: Sequence[Integral], num: int) -> Scores:
         precision, recall = _tables(points)
@@ -144,10 +168,17 @@ def recall_names(per_image: int | None) -> tuple[str, ...]:
     return tuple(f"AR{size}{limit}" for size in ("", "s", "m", "l"))
 
 
+_NO_SAMPLES = {"score": np.zeros(0, np.int64), "truth_class": np.zeros(0, np.int64)}
+
+
 def _curves(rows: frames.Columns, num_classes: int) -> Iterator[ClassCurve]:
     """One curve a class; rows are grouped once, since there are many classes."""
     groups = [_groups(rows.arrays[name], num_classes) for name in ("class_index", "truth_class")]
+    nothing = ClassCurve.of(frames.Columns(rows.order, average_precision.EMPTY, _NO_SAMPLES), 0)
     for class_index, (detections, truths) in enumerate(zip(*groups, strict=True)):
+        if not len(detections) and not len(truths):
+            yield replace(nothing, class_index=class_index)
+            continue
         own = {
             "class_index": rows.arrays["class_index"][detections],
             "score": rows.arrays["score"][detections],
@@ -167,16 +198,35 @@ def _groups(classes: NDArray[np.int32], num_classes: int) -> list[NDArray[np.int
     return np.split(order, np.searchsorted(classes[order], np.arange(1, num_classes)))
 
 
-def _unverified(found: Instances, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    """Detections that count towards a limit and nothing else. rows: int64 [D]."""
-    nothing = np.zeros((len(rows), len(AREA_RANGES)), np.uint16)
-    kept: dict[str, NDArray[Any]] = {
-        "class_index": found.class_index[rows],
-        "score": found.score[rows],
-        "hits": nothing,
-        "falses": nothing,
-    }
-    return {**_EMPTY, **kept}
+def _are_judged(sample: Sample, truth: Instances, found: Instances, kept: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool [N], detections of classes that a person looked for. kept: int64 [N], positions in `found`."""
+    marked = truth.class_index[truth.area > 0].tolist()
+    verified = [*marked, *(sample.truth.negative_labels if sample.truth else ())]
+    judged: NDArray[np.bool_] = np.isin(found.class_index[kept], verified) & (found.area[kept] > 0)
+    return judged
+
+
+def _partly_marked(pairs: Sequence[tuple[Sample, Prediction]], founds: Side) -> NDArray[np.bool_]:
+    """bool [D], detections of classes that are not marked throughout in their image."""
+    partly = [sample.truth.not_exhaustive_labels if sample.truth else () for sample, _ in pairs]
+    width = 1 + max([int(founds.class_index.max(initial=0)), *(max(one, default=0) for one in partly)])
+    keys = [image * width + one for image, labels in enumerate(partly) for one in labels]
+    return np.isin(founds.image * width + founds.class_index, keys)
+
+
+def _cut(
+    sample_id: str,
+    rows: Mapping[str, NDArray[Any]],
+    found: slice,
+    truth: slice,
+    more: Mapping[str, NDArray[Any]],
+) -> Stats:
+    """The statistics of one image of a batch. found, truth: its rows. more: rows behind them."""
+    own = {name: column[truth if name.startswith("truth") else found] for name, column in rows.items()}
+    return Stats(
+        sample_id=sample_id,
+        arrays={name: np.concatenate((one, more[name])) if len(more[name]) else one for name, one in own.items()},
+    )
 
 
 def _is_outside(areas: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -185,8 +235,9 @@ def _is_outside(areas: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _packed(flags: NDArray[np.bool_]) -> NDArray[np.uint16]:
-    """bool [A, T, N] as uint16 [N, A], a bit a threshold."""
-    return np.asarray(np.moveaxis(flags, -1, 0) @ _BIT, np.uint16)
+    """bool [N, A, T] as uint16 [N, A], a bit a threshold."""
+    packed = np.packbits(flags, axis=-1, bitorder="little")
+    return np.asarray(packed[..., 0] | packed[..., 1].astype(np.uint16) << 8, np.uint16)
 
 
 def _unpacked(bits: NDArray[np.uint16]) -> NDArray[np.bool_]:

@@ -51,6 +51,10 @@ class Side:
     def __len__(self) -> int:
         return len(self.image)
 
+    def bounds(self, image: int) -> slice:
+        """The rows of an image."""
+        return slice(int(self.starts[image]), int(self.starts[image + 1]))
+
     def best(self, most: int) -> Side:
         """The first `most` of every image and class."""
         keep = ranks(self.image, self.class_index) < most
