@@ -44,7 +44,7 @@ def table(rows: Sequence[Benchmark], num_training: int) -> list[str]:
         *aligned(cells),
         "",
         last,
-        "count: of what is scored one by one: images, videos, or texts together with their picture or video.",
+        "count: of what is scored one by one: images, videos, or texts with their picture or video; — is not stated.",
         "protocol: the headline's, and how many others the row has. truth: later, once a challenge is over.",
         "server: of what the row is submitted to; 'none' where scoring has always been local.",
     ]
