@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+LONGEST = 400
+"""Characters of a place and of a message that are shown; the values in them may fill a file."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
@@ -24,7 +27,11 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.message}. {self.remedy}"
+        return f"{_shown(self.place)}: {_shown(self.message)}. {self.remedy}"
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 class BenchmarkError(Exception):

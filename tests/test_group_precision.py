@@ -27,7 +27,7 @@ from benchmark.contract import (
     make_instances,
     summarise,
 )
-from benchmark.formats import open_images_results
+from benchmark.formats import open_images, open_images_results
 from benchmark.metrics.group_precision import OpenImagesAP
 from benchmark.problems import BenchmarkError, DataError
 
@@ -279,3 +279,11 @@ def test_masks_of_another_size_are_refused_by_image(tmp_path: Path) -> None:
     frame = replace(prediction.frames[0], masks=(small,) * len(prediction.frames[0].class_index))  # type: ignore[type-var, union-attr]
     with pytest.raises(BenchmarkError, match=rf"^{sample.sample_id}: masks are 3x4 and 30x40"):
         METRICS["masks"].measure(sample, Prediction(frames=(frame,)))
+
+
+@pytest.mark.parametrize("label", [{"a": 1}, ["a"], 3])
+def test_a_hierarchy_of_odd_labels_is_refused(tmp_path: Path, label: object) -> None:
+    path = tmp_path / "hierarchy.json"
+    path.write_text(json.dumps({"LabelName": "/m/0bl9f", "Subcategory": [{"LabelName": label}]}), encoding="utf-8")
+    with pytest.raises(DataError, match="is no hierarchy of classes"):
+        open_images.read_hierarchy(path, labels.load("openimages_challenge"))

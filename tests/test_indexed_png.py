@@ -117,3 +117,11 @@ def test_present_numbers_are_found(most: int) -> None:
     sparse = np.zeros((40, 50), np.uint8)
     sparse[20, 30], sparse[-1, -1] = most - 1, 255
     assert indexed_masks.present(sparse) == sorted({most - 1, 255} - {0})
+
+
+def test_a_palette_of_broken_colours_is_left_to_pillow() -> None:
+    data = png(drawn())
+    palette = indexed_masks.palette()[:-1]
+    chunk = struct.pack(">I", len(palette)) + b"PLTE" + palette + struct.pack(">I", zlib.crc32(b"PLTE" + palette))
+    place = data.index(b"PLTE") - 4
+    assert indexed_png.decode(data[:place] + chunk + data[place + 12 + 768 :]) is None

@@ -19,6 +19,7 @@ from vos_videos import Video, draw, write_video
 from benchmark import catalog, scoring
 from benchmark.__main__ import main
 from benchmark.contract import Frames, Instances, Panoptic, Prediction, Truth
+from benchmark.datasets import videos
 from benchmark.formats import indexed_masks, listing
 from benchmark.formats.image_files import write_jpeg, write_png
 from benchmark.metrics import video_objects
@@ -319,3 +320,9 @@ def test_pictures_of_many_frames_are_checked_without_decoding(
     monkeypatch.setattr(catalog, "DECODE_UP_TO", most)
     catalog.verify(catalog.get("davis17_vos_val"), root)
     assert seen.count((".jpg", is_decoded)) == 12 and seen.count((".png", False)) == 12
+
+
+def test_a_list_with_odd_characters_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "val.txt").write_text("bear\nbl\0ck\n", encoding="utf-8")
+    with pytest.raises(DataError, match="is no name of a video"):
+        videos.read_lines(tmp_path / "val.txt")

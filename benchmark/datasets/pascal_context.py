@@ -104,6 +104,10 @@ def _listed(row: Benchmark, home: Path, form: str, suffix: str) -> dict[str, Pat
         message, remedy = "the list of the split is missing", "Download VOC 2010, or make the list as conversions do"
         raise DataError([Problem(place=str(path), message=message, remedy=remedy)])
     names = path.read_text(encoding="utf-8", errors="replace").split()
+    odd = [name for name in names if not name.isprintable()]
+    if odd:
+        message = f"{odd[0][:40]!r} is no name of a picture"
+        raise DataError([Problem(place=str(path), message=message, remedy="Download the list again")])
     return {Path(name).stem: home / form / f"{Path(name).stem}{suffix}" for name in names}
 
 

@@ -203,6 +203,10 @@ def read_lines(path: Path) -> list[str]:
     except UnicodeDecodeError as error:
         message = f"is not text ({error.reason} at byte {error.start})"
         raise DataError([Problem(place=str(path), message=message, remedy="Give the official list")]) from error
+    odd = [line for line in lines if not line.strip().isprintable()]
+    if odd:
+        message = f"{odd[0][:40]!r} is no name of a video"
+        raise DataError([Problem(place=str(path), message=message, remedy="Give the official list")])
     return [line.strip() for line in lines if line.strip()]
 
 

@@ -144,7 +144,8 @@ def read_hierarchy(path: Path, labels: LabelSet) -> Hierarchy:
     stack: list[tuple[Any, frozenset[int]]] = [(read_json(path), frozenset())]
     while stack:
         node, ancestors = stack.pop()
-        if not isinstance(node, dict) or not isinstance(node.get("Subcategory", []), list):
+        is_node = isinstance(node, dict) and isinstance(node.get("LabelName", ""), str)
+        if not is_node or not isinstance(node.get("Subcategory", []), list):
             message = "is no hierarchy of classes: a node is no object with LabelName and a list Subcategory"
             raise DataError([Problem(place=str(path), message=message, remedy="Give the official hierarchy file")])
         class_index = index.get(node.get("LabelName", ""))

@@ -158,9 +158,9 @@ class _Machine:
             "T": lambda: push(_text(self._take(self._number("<i", 4)))),
             "U": lambda: push(_text(self._take(self._take(1)[0]))),
             "V": lambda: push(self._line().decode("raw-unicode-escape")),
-            "X": lambda: push(_text(self._take(self._number("<I", 4)))),
-            "\x8c": lambda: push(_text(self._take(self._take(1)[0]))),
-            "\x8d": lambda: push(_text(self._take(self._number("<Q", 8)))),
+            "X": lambda: push(_unicode(self._take(self._number("<I", 4)))),
+            "\x8c": lambda: push(_unicode(self._take(self._take(1)[0]))),
+            "\x8d": lambda: push(_unicode(self._take(self._number("<Q", 8)))),
         }
 
     def _container_steps(self) -> dict[str, Callable[[], object]]:
@@ -237,7 +237,12 @@ class _Machine:
         target |= _dictionary(pairs)
 
 
+def _unicode(data: bytes) -> str:
+    return data.decode("utf-8", "surrogatepass")
+
+
 def _text(data: bytes) -> str:
+    """Bytes of Python 2."""
     return data.decode("utf-8", "replace")
 
 

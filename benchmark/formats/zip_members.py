@@ -34,7 +34,8 @@ PIECE = 2**18
 HEADER = struct.Struct("<4s5HIIIHH")
 HEADER_MARK = b"PK\x03\x04"
 EMPTY_MARK = b"PK\x05\x06"
-ENCRYPTED = 1
+PLAIN_FLAGS = 0b1000_0000_1110
+"""Bits of a member's flags that change nothing: how hard it was packed, sizes behind it, names in UTF-8."""
 NAMES_SHOWN = 3
 JUNK = ("__MACOSX", ".DS_Store", "Thumbs.db")
 """What file managers add to an archive; "._" begins other such names."""
@@ -140,10 +141,12 @@ def _refusal(member: zipfile.ZipInfo) -> str:
         return "have a name that leaves the archive or is none"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "are links or devices"
-    if member.flag_bits & ENCRYPTED:
-        return "are encrypted"
+    if member.flag_bits & ~PLAIN_FLAGS:
+        return "are encrypted or patched"
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return f"are packed by method {member.compress_type}, only 'store' and 'deflate' are read"
+    if member.compress_type == zipfile.ZIP_STORED and member.file_size != member.compress_size:
+        return "have sizes that contradict each other"
     if member.file_size > BELIEVED and ratio > MOST_RATIO:
         return f"would grow more than {MOST_RATIO} times"
     return ""
@@ -253,11 +256,12 @@ class MemberFile(io.RawIOBase):
             if not self._rest and not self._inflater.eof:
                 self._rest = self._packed(self._taken, min(PIECE, self._member.compress_size - self._taken))
                 self._taken += len(self._rest)
+            is_last = not self._rest
             try:
                 data = self._inflater.decompress(self._rest, size)
             except zlib.error as error:
                 raise self._damaged(str(error)) from error
-            if not data and (self._inflater.eof or (not self._rest and self._taken >= self._member.compress_size)):
+            if not data and (self._inflater.eof or is_last):
                 raise self._damaged(f"it ends after {self._at:,} of {self._member.file_size:,} bytes")
             self._rest = self._inflater.unconsumed_tail
         self._at += len(data)
