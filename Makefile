@@ -9,7 +9,7 @@ RUN := .venv/bin/python
 SETUP := $(PYTHON) benchmark/environment.py --operators $(OPERATORS)
 
 .DEFAULT_GOAL := help
-.PHONY: help suite test check demo bench format base full python
+.PHONY: help suite test check demo bench fuzz format base full python
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -32,8 +32,11 @@ check: full ## format, lint, types, import contract, size budget (under 1 min)
 demo: base ## no torch, no compiler: mini data, example predictions scored, a report (at most 90 s)
 	$(RUN) -m benchmark demo $(ARGS)
 
-bench: full ## our scorers' speed against the official tools on this machine (about 2 min)
+bench: full ## our scoring's CPU time and memory beside the installed peers (about 15 min; ARGS="--peers PYTHON")
 	$(RUN) tests/bench.py $(ARGS)
+
+fuzz: full ## 10,000 damaged files for each family of readers (about 1 h)
+	$(RUN) tests/fuzz.py --inputs 10000 $(ARGS)
 
 format: full ## format the code and fix what the linter can fix
 	$(RUN) -m ruff format .
