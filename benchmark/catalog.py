@@ -165,15 +165,21 @@ def open_samples(
 
 
 def verify(
-    row: Benchmark, root: Path | None, *, truth: Path | None = None, is_mini: bool = False, needs_frames: bool = True
+    row: Benchmark,
+    root: Path | None,
+    *,
+    truth: Path | None = None,
+    is_mini: bool = False,
+    needs_frames: bool = True,
+    decodes: bool = True,
 ) -> Listing:
     """The row's listing after a look at its files. Raises one DataError with all problems of structure and files.
 
     Small sets are decoded; of large ones the headers, sizes and end marks are read. needs_frames: a missing picture is
-    a problem; False: pictures are only looked at where their folder exists.
+    a problem; False: pictures are only looked at where their folder exists. decodes: False leaves that to the caller.
     """
     listing, problems = _find(row, root, truth, is_mini=is_mini)
-    is_small = num_pictures(listing) <= DECODE_UP_TO
+    is_small = decodes and num_pictures(listing) <= DECODE_UP_TO
     with_frames = needs_frames or has_frames(listing)
     problems += listing.problems_of_files(with_frames=with_frames, decode=is_small)
     raise_if_any(problems)

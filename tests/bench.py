@@ -1,255 +1,234 @@
-"""Our scorers beside the official tools, on the same files: CPU seconds of reading and scoring, as ratios.
+"""Our scoring beside the peers that are installed, on the same files: CPU seconds and memory, as ratios.
 
-`make bench` draws scenes, writes truth and shifted predictions in the official forms, lets both sides read and score
-them in one process and prints CPU time (user and system). Scores must agree, otherwise the times mean nothing. The
-third peer scores nothing: it decodes the same PNGs, with OpenCV or Pillow, whichever is faster.
+`make bench` draws inputs at the sizes of real benchmarks. Every tool reads and scores them in a process of its own, and
+the tools take turns, so that what else the machine does meets them all. Medians count. Where a tool's score should be
+ours and is not, the run fails: times of different numbers mean nothing. The floor is merely decoding the files.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import json
+import os
+import platform
+import statistics
+import subprocess
 import sys
 import tempfile
-import time
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-from cityscapesscripts.evaluation import evalInstanceLevelSemanticLabeling as city_instances  # noqa: N813
-from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as city_pixels  # noqa: N813
-from official_tools import no_json_writer, numpy_in1d
-from panopticapi import evaluation as panoptic_api
-from PIL import Image
-from polygon_scenes import KINDS, write_scenes
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
+from bench_tools import ABSENT, TOOLS
 
-from benchmark import catalog, masks
-from benchmark.catalog import Benchmark
-from benchmark.contract import (
-    Instances,
-    LabelMap,
-    Panoptic,
-    Prediction,
-    Sample,
-    Task,
-    make_instances,
-    summarise,
+from benchmark.formats.image_files import write_whole
+
+HERE = Path(__file__).resolve().parent
+OURS = ("ours", "ours, no statistics")
+DECODING = ("OpenCV decoding", "Pillow decoding")
+COCO = ("pycocotools", "faster-coco-eval", "hotcoco")
+HEADER = (
+    "case",
+    "tool",
+    "score",
+    "CPU s",
+    "peak MiB",
+    "ours / its CPU",
+    "without statistics",
+    "ours / its peak",
+    "asked",
 )
-
-NOTHING = "-"
-SHIFT = 3
-"""Pixels by which the predictions are off; enough to match most segments and to miss the small ones."""
-
-Official = Callable[[Path, Path], float]
-"""(data root, predictions) -> the main score."""
-
-
-def shifted(sample: Sample, dice: np.random.Generator) -> Prediction:
-    """The truth, moved, without crowds and with drawn confidences."""
-    assert sample.truth is not None
-    (frame,) = sample.truth.frames
-    if isinstance(frame, LabelMap):
-        return Prediction(frames=(LabelMap(class_index=moved(frame.class_index)),))
-    if isinstance(frame, Panoptic):
-        crowds = [segment.id for segment in frame.segments if segment.is_crowd]
-        ids = moved(np.where(np.isin(frame.segment_id, crowds), 0, frame.segment_id))
-        seen = set(np.unique(ids).tolist())
-        return Prediction(frames=(Panoptic(segment_id=ids, segments=tuple(s for s in frame.segments if s.id in seen)),))
-    rows = np.flatnonzero(~frame.is_crowd)
-    encoded = [masks.encode(moved(masks.decode((frame.masks or ())[row]))) for row in rows]
-    instances: Instances = make_instances(
-        class_index=frame.class_index[rows],
-        masks=encoded,
-        boxes=frame.boxes[rows],
-        box_format=frame.box_format,
-        area=np.array([masks.area(one) for one in encoded], np.float64),
-        score=dice.random(len(rows)).round(4),
-    )
-    return Prediction(frames=(instances,))
-
-
-def moved(values: Any) -> Any:
-    """The map, `SHIFT` pixels to the right, what leaves it coming in on the left."""
-    return np.ascontiguousarray(np.roll(values, SHIFT, axis=1))
-
-
-def ours(row: Benchmark, root: Path, predictions: Path) -> float:
-    """Our main score, from the same files."""
-    samples = catalog.open_samples(row, root, is_mini=True)
-    found = catalog.read_predictions(row, predictions, samples)
-    metric = catalog.build_metric(row)
-    scores = summarise(metric, [metric.measure(sample, found[sample.sample_id]) for sample in samples])
-    return scores.values[row.main_score]
-
-
-def coco_instances(root: Path, predictions: Path) -> float:
-    """AP of pycocotools."""
-    truth = COCO(str(root / "coco" / "annotations" / "instances_val2017.json"))
-    evaluation = COCOeval(truth, truth.loadRes(str(predictions)), "segm")
-    evaluation.evaluate()
-    evaluation.accumulate()
-    evaluation.summarize()
-    return float(evaluation.stats[0])
-
-
-def coco_panoptic(root: Path, predictions: Path) -> float:
-    """PQ of panopticapi, in one process."""
-    folder = root / "coco" / "annotations"
-    truth = json.loads((folder / "panoptic_val2017.json").read_text())
-    found = json.loads(predictions.read_text())
-    by_image = {annotation["image_id"]: annotation for annotation in found["annotations"]}
-    categories = {category["id"]: category for category in truth["categories"]}
-    pairs = [(annotation, by_image[annotation["image_id"]]) for annotation in truth["annotations"]]
-    folders = (str(folder / "panoptic_val2017"), str(predictions.with_suffix("")))
-    quality = panoptic_api.pq_compute_single_core(0, pairs, *folders, categories)
-    return float(quality.pq_average(categories, isthing=None)[0]["pq"])
-
-
-def cityscapes_semantic(root: Path, predictions: Path) -> float:
-    """IoU over classes of cityscapesscripts' pixel evaluator; its JSON file is left out."""
-    truths = sorted((root / "cityscapes" / "gtFine" / "val").rglob("*_gtFine_labelIds.png"))
-    found = [str(next(predictions.rglob(f"{stem_of(truth)}*.png"))) for truth in truths]
-    city_pixels.args.JSONOutput, city_pixels.args.quiet = False, True
-    return float(
-        city_pixels.evaluateImgLists(found, [str(path) for path in truths], city_pixels.args)["averageScoreClasses"]
-    )
-
-
-def cityscapes_instance(root: Path, predictions: Path) -> float:
-    """AP of cityscapesscripts' instance evaluator; its JSON and cache files are left out."""
-    truths = sorted((root / "cityscapes" / "gtFine" / "val").rglob("*_gtFine_instanceIds.png"))
-    found = [str(next(predictions.rglob(f"{stem_of(truth)}*.txt"))) for truth in truths]
-    settings = city_instances.args
-    settings.JSONOutput, settings.quiet = False, True
-    settings.predictionPath, settings.gtInstancesFile = str(predictions), str(predictions / "absent.json")
-    with no_json_writer(city_instances):
-        result = city_instances.evaluateImgLists(found, [str(path) for path in truths], settings)
-    return float(result["averages"]["allAp"])
-
-
-def stem_of(truth: Path) -> str:
-    """City, sequence and frame of a truth file."""
-    return truth.name.split("_gtFine")[0]
+DIFFERENT = frozenset({("lvis", "faster-coco-eval"), ("lvis", "hotcoco"), ("tracking", "motmetrics")})
+"""Tools whose score is not the official one: LVIS truth without area, IDF1 for HOTA."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Peer:
-    """A row of the table. tool, official: what to compare with; None where no official tool is installed."""
+class Case:
+    """A row group of the table. what: the inputs in words. asked: ratio to the fastest peer, or to decoding."""
 
-    tool: str = NOTHING
-    official: Official | None = None
+    what: str
+    peers: tuple[str, ...]
+    asked: float | None
+    against: str = "peer"
 
 
-PEERS: Mapping[str, Peer] = {
-    "coco_instance_val2017": Peer(tool="pycocotools", official=coco_instances),
-    "coco_panoptic_val2017": Peer(tool="panopticapi", official=coco_panoptic),
-    "coco_semantic_val2017": Peer(),
-    "ade20k_semantic_val": Peer(),
-    "cityscapes_semantic_val": Peer(tool="cityscapesscripts", official=cityscapes_semantic),
-    "cityscapes_instance_val": Peer(tool="cityscapesscripts", official=cityscapes_instance),
+CASES: Mapping[str, Case] = {
+    "boxes": Case(what="box AP, 1,000 images x 50 results", peers=COCO, asked=2.0),
+    "masks": Case(what="mask AP, 1,000 images x 50 results", peers=COCO, asked=2.0),
+    "lvis": Case(
+        what="LVIS mask AP, 400 images x 300 results", peers=("lvis-api", "faster-coco-eval", "hotcoco"), asked=2.0
+    ),
+    "panoptic": Case(what="PQ, 200 pairs of 640x480", peers=("panopticapi", "hotcoco panoptic", *DECODING), asked=2.0),
+    "tracking": Case(
+        what="HOTA, CLEAR, Identity, 10 x 500 frames x 20 objects",
+        peers=("TrackEval", "motrics", "motmetrics"),
+        asked=1.5,
+    ),
+    "semantic": Case(what="mIoU, 200 pairs of ADE20K's size", peers=DECODING, asked=1.1, against="decoding"),
+    "city_semantic": Case(
+        what="Cityscapes IoU and iIoU, 20 images",
+        peers=("cityscapesscripts pixels", *DECODING),
+        asked=1.5,
+        against="decoding",
+    ),
+    "city_instance": Case(
+        what="Cityscapes instance AP, 20 images",
+        peers=("cityscapesscripts instances", *DECODING),
+        asked=1.2,
+        against="decoding",
+    ),
+    "video_objects": Case(
+        what="J&F, 10 videos x 50 frames x 3 objects at 480p",
+        peers=("davis2017-evaluation", "vos-benchmark", *DECODING),
+        asked=2.5,
+        against="decoding",
+    ),
 }
-HEADER = (
-    *("benchmark", "images", "our score", "our CPU s", "official tool", "its score", "its CPU s", "ours / its"),
-    *("decoding by", "its CPU s", "ours / its"),
-)
 
 
-def with_opencv(files: Sequence[Path]) -> None:
-    """Decode files as they are."""
-    for path in files:
-        cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Medians of one tool. score: None where it computes none."""
+
+    score: float | None
+    cpu: float
+    peak: float
 
 
-def with_pillow(files: Sequence[Path]) -> None:
-    """Decode files as they are."""
-    for path in files:
-        with Image.open(path) as image:
-            np.asarray(image)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Where tools run. interpreters: tried in turn. paths: more folders to import from. repeats: runs of each tool."""
+
+    interpreters: tuple[str, ...]
+    paths: tuple[str, ...]
+    repeats: int
+
+    def measure(self, folder: Path, tools: Sequence[str]) -> tuple[dict[str, Measured], list[float]]:
+        """(medians of the tools that are installed, loads of the machine), the tools in turn."""
+        runs: dict[str, list[Mapping[str, Any]]] = {tool: [] for tool in tools}
+        absent: set[str] = set()
+        for _ in range(self.repeats):
+            for tool in [one for one in tools if one not in absent]:
+                found = self._run(tool, folder)
+                if found is None:
+                    absent.add(tool)
+                else:
+                    runs[tool].append(found)
+        return {
+            tool: Measured(
+                score=some[0]["score"],
+                cpu=statistics.median(one["cpu"] for one in some),
+                peak=statistics.median(one["peak"] for one in some),
+            )
+            for tool, some in runs.items()
+            if some
+        }, [one["load"] for some in runs.values() for one in some]
+
+    def _run(self, tool: str, folder: Path) -> Mapping[str, Any] | None:
+        """One measurement, None where no interpreter has the tool."""
+        paths = [str(HERE.parent), str(HERE), *self.paths]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+        for interpreter in self.interpreters:
+            done = subprocess.run(
+                [interpreter, str(HERE / "bench_tools.py"), tool, str(folder)],
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode == 0:
+                found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+                return found
+            if done.returncode != ABSENT:
+                raise RuntimeError(f"{tool} on {folder}: {done.stderr[-2000:]}")
+        return None
 
 
-def png_files(row: Benchmark, root: Path, predictions: Path) -> list[Path]:
-    """The PNGs of truth and predictions."""
-    entries = catalog.open_listing(row, root, is_mini=True).entries
-    folder = predictions if predictions.is_dir() else predictions.with_suffix("")
-    return [*(path for entry in entries for path in entry.labels), *sorted(folder.rglob("*.png"))]
+def rows_of(name: str, found: Mapping[str, Measured]) -> tuple[list[list[str]], bool]:
+    """(lines of the table, whether the scores agree) of a case."""
+    case, ours = CASES[name], found["ours"]
+    lean = found["ours, no statistics"]
+    base = {one: found[one] for one in case.peers if one in found and (one in DECODING) == (case.against == "decoding")}
+    fastest = min(base, key=lambda one: base[one].cpu) if base else ""
+    lines, agreed = [], True
+    for tool in (*OURS, *case.peers):
+        if tool not in found:
+            lines.append([case.what, tool, "not installed", *[""] * (len(HEADER) - 3)])
+            continue
+        one = found[tool]
+        ratios = [f"{ours.cpu / one.cpu:.2f}", f"{lean.cpu / one.cpu:.2f}", f"{ours.peak / one.peak:.2f}"]
+        asked = f"{case.asked:g}" if tool == fastest else ""
+        score = "" if one.score is None else f"{one.score:.9f}"
+        lines.append([case.what, tool, score, f"{one.cpu:.2f}", f"{one.peak:.0f}", *ratios, asked])
+        if one.score is not None and ours.score is not None and (name, tool) not in DIFFERENT:
+            agreed &= abs(one.score - ours.score) < 1e-9
+    return lines, agreed
 
 
-def timed(run: Callable[[], Any]) -> tuple[Any, float]:
-    """(result, CPU seconds) of one quiet call."""
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), numpy_in1d():
-        warnings.simplefilter("ignore")
-        start = time.process_time()
-        result = run()
-        return result, time.process_time() - start
+def processor() -> str:
+    """The processor's name as Linux states it."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
 
 
-def fastest(runs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, tuple[Any, float]]:
-    """(result, fewest CPU seconds) of each run; they take turns, so that what else goes on meets them all."""
-    results = [{name: timed(run) for name, run in runs.items()} for _ in range(repeats)]
-    return {name: (results[0][name][0], min(result[name][1] for result in results)) for name in runs}
+def machine() -> str:
+    """The machine in a line."""
+    cores = len(os.sched_getaffinity(0))
+    return f"{processor()}, {cores} cores, Python {platform.python_version()}"
 
 
-def compare(name: str, root: Path, folder: Path, repeats: int) -> tuple[list[str], bool]:
-    """(cells of `HEADER`, whether both scores agree) of one benchmark."""
-    row, peer = catalog.get(name), PEERS[name]
-    is_folder = row.task is Task.SEMANTIC or name.startswith("cityscapes")
-    predictions = folder / name if is_folder else folder / f"{name}.json"
-    dice = np.random.default_rng(0)
-    samples = catalog.open_samples(row, root, is_mini=True)
-    catalog.write_predictions(row, predictions, ((sample, shifted(sample, dice)) for sample in samples))
-    files = png_files(row, root, predictions)
-    runs: dict[str, Callable[[], Any]] = {"ours": lambda: ours(row, root, predictions)}
-    if peer.official is not None:
-        runs[peer.tool] = lambda: peer.official and peer.official(root, predictions)
-    if files:
-        runs |= {"OpenCV": lambda: with_opencv(files), "Pillow": lambda: with_pillow(files)}
-    found = fastest(runs, repeats)
-    score, seconds = found["ours"]
-    its_score = found.get(peer.tool, (score, 0.0))[0]
-    decoder = min(("OpenCV", "Pillow"), key=lambda one: found[one][1]) if files else NOTHING
-    cells = [name, str(len(samples)), f"{score:.6f}", f"{seconds:.2f}", peer.tool]
-    cells += [f"{its_score:.6f}" if peer.official else NOTHING, *against(found, peer.tool)]
-    return [*cells, decoder, *against(found, decoder)], abs(score - its_score) < 1e-9
-
-
-def against(found: Mapping[str, tuple[Any, float]], name: str) -> list[str]:
-    """A peer's CPU seconds, and ours as a multiple of them."""
-    if name not in found:
-        return [NOTHING, NOTHING]
-    return [f"{found[name][1]:.2f}", f"{found['ours'][1] / found[name][1]:.2f}"]
+def page(lines: Sequence[Sequence[str]], options: argparse.Namespace, loads: Sequence[float]) -> str:
+    """The table as a page."""
+    table = [f"| {' | '.join(HEADER)} |", f"|{'---|' * len(HEADER)}", *(f"| {' | '.join(row)} |" for row in lines)]
+    text = (
+        "# Speed and memory of scoring\n\n"
+        f"Made by `make bench` on {machine()}: median of {options.repeats}, share {options.share:g} of the inputs, "
+        f"load of the machine {min(loads):.1f} to {max(loads):.1f}. CPU seconds (user and system) of reading and "
+        "scoring in one process; peak memory of the whole process, imports included. A ratio above 1 means that we "
+        "need more. `asked` stands beside the tool that the target is about: the fastest peer, or decoding. LVIS of "
+        "hotcoco and of faster-coco-eval is not lvis-api's number; the score of motmetrics is IDF1.\n\n"
+    )
+    return text + "\n".join(table) + "\n"
 
 
 def main() -> int:
-    """Print the table; 1 if a score differs."""
-    parser = argparse.ArgumentParser(description="Compare our scorers' CPU time with the official tools'.")
-    parser.add_argument("--share", type=float, default=1.0, help="share of the usual number of scenes (default 1)")
-    parser.add_argument("--repeats", type=int, default=2, help="calls of each side, the fastest counts (default 2)")
-    parser.add_argument("--only", default="", metavar="START", help="measure the benchmarks whose names start so")
+    """Print the table and perhaps write it; 1 if a score differs."""
+    parser = argparse.ArgumentParser(description="Compare our scoring's CPU time and memory with the peers'.")
+    parser.add_argument("--share", type=float, default=1.0, help="share of the usual inputs (default 1)")
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each tool, the median counts (default 5)")
+    parser.add_argument("--only", default="", metavar="START", help="measure the cases whose names start so")
+    parser.add_argument("--peers", action="append", default=[], metavar="PYTHON", help="interpreter that has peers")
+    parser.add_argument("--path", action="append", default=[], metavar="DIR", help="folder to import peers from")
+    parser.add_argument("--inputs", type=Path, help="where inputs are drawn, and found again (a temporary folder)")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the table here, too")
     options = parser.parse_args()
-    names = [name for name in PEERS if name.startswith(options.only)]
+    bench = Bench(interpreters=(sys.executable, *options.peers), paths=tuple(options.path), repeats=options.repeats)
+    lines, loads, agreed = list[list[str]](), list[float](), True
     with tempfile.TemporaryDirectory() as temporary:
-        folder, root = Path(temporary), Path(temporary) / "data"
-        for dataset in sorted({catalog.get(name).dataset for name in names}):
-            kind = KINDS[dataset]
-            write_scenes(root, replace(kind, num_scenes=max(1, round(kind.num_scenes * options.share))))
-        print("CPU seconds of reading and scoring drawn scenes of the real sizes, in one process. Decoding reads the")
-        print("same PNGs and does nothing else. A ratio below 1 means that we are faster.\n")
-        print(f"| {' | '.join(HEADER)} |\n|{'---|' * len(HEADER)}")
-        agreed = []
-        for name in names:
-            cells, is_equal = compare(name, root, folder, options.repeats)
-            print(f"| {' | '.join(cells)} |", flush=True)
-            agreed.append(is_equal)
-    return 0 if all(agreed) else 1
+        for name in [name for name in CASES if name.startswith(options.only)]:
+            folder = (options.inputs or Path(temporary)) / name
+            draw(name, folder, options.share)
+            found, seen = bench.measure(folder, (*OURS, *CASES[name].peers))
+            rows, is_equal = rows_of(name, found)
+            lines += rows
+            loads += seen
+            agreed &= is_equal
+            print("\n".join("  ".join(row) for row in rows), flush=True)
+    if options.write:
+        write_whole(options.write, page(lines, options, loads).encode())
+    return 0 if agreed else 1
 
+
+def draw(name: str, folder: Path, share: float) -> None:
+    """Draw the inputs of a case; imported here, since tools run without it."""
+    import bench_inputs
+
+    bench_inputs.draw(name, folder, share)
+
+
+assert {tool for case in CASES.values() for tool in (*case.peers, *OURS)} <= TOOLS.keys()
 
 if __name__ == "__main__":
     sys.exit(main())
