@@ -195,7 +195,7 @@ def from_polygons(polygons: Sequence[Sequence[float]], size: tuple[int, int]) ->
     for polygon in polygons:
         if len(polygon) < 6 or len(polygon) % 2:
             raise ValueError(f"polygon has {len(polygon)} numbers; expected x, y pairs of at least 3 points")
-    parts = coco_mask.frPyObjects([[float(value) for value in polygon] for polygon in polygons], *size)
+    parts = coco_mask.frPyObjects([list(polygon) for polygon in polygons], *size)
     return _from_coco(coco_mask.merge(parts))
 
 
@@ -272,8 +272,8 @@ def _from_ends(ends: NDArray[np.int64], size: tuple[int, int]) -> Rle:
 
 
 def _check_runs(lengths: NDArray[np.int64], size: tuple[int, int]) -> None:
-    total = int(lengths.sum())
-    if total != size[0] * size[1] or (lengths < 0).any() or (lengths > _MAX_RUN).any():
+    total = int(np.add.reduce(lengths))
+    if total != size[0] * size[1] or lengths.min() < 0 or lengths.max() > _MAX_RUN:
         fit = f"runs >= 0, none above {_MAX_RUN:,}, that fill {size[0]}x{size[1]}"
         raise ValueError(f"run lengths cover {total} pixels; expected {fit}")
     if total >= 4 * _NEEDS_SIX:

@@ -13,7 +13,7 @@ import pytest
 from test_metric_laws import same_bits
 from video_instance_scenes import SCENARIOS, documents
 
-from benchmark import catalog, labels, masks, metrics
+from benchmark import catalog, labels, mask_tracks, masks, metrics
 from benchmark.contract import (
     Frames,
     Instances,
@@ -267,3 +267,31 @@ def test_the_entry_names_the_scores_and_the_tool() -> None:
     for name in ("youtube_vis19", "youtube_vis21", "ovis"):
         values = summarise(metrics.build("video_segm_ap", labels.load(name)), []).values
         assert tuple(values) == entry.protocols["youtube_vis"].score_names
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_tracks_side_by_side_share_the_pixels_of_their_frames(seed: int) -> None:
+    dice = np.random.default_rng(seed)
+    size, num_frames = (int(dice.integers(3, 40)), int(dice.integers(3, 40))), int(dice.integers(1, 9))
+    sides = [[[dice.random(size) < dice.random() for _ in range(num_frames)] for _ in range(3)] for _ in range(2)]
+    shown = [[[None if dice.random() < 0.3 else mask for mask in track] for track in side] for side in sides]
+    found, truth = ([[None if one is None else masks.encode(one) for one in track] for track in side] for side in shown)
+    pixels = np.array([[0 if one is None else int(one.sum()) for one in track] for track in shown[0]])
+    empty = [
+        [None if count == 0 else one for one, count in zip(*pair, strict=True)]
+        for pair in zip(found, pixels, strict=True)
+    ]
+    expected = [
+        [sum(int((a & b).sum()) for a, b in zip(*pair, strict=True) if a is not None and b is not None) for pair in row]
+        for row in ([(one, other) for other in shown[1]] for one in shown[0])
+    ]
+    for most in (mask_tracks.LONGEST, 2 * size[0] * size[1], 1):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(mask_tracks, "LONGEST", most)
+            assert mask_tracks.shared_pixels(empty, pixels, truth).tolist() == expected
+
+
+def test_more_than_a_byte_of_masks_is_compared_in_one_call() -> None:
+    mask = masks.encode(np.ones((4, 5), bool))
+    many, pixels = [[mask] * 30] * 12, np.full((12, 30), 20)
+    assert (mask_tracks.shared_pixels(many, pixels, many[:10]) == 600).all()

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark import masks, run_lengths
-from benchmark.contract import NO_BOXES, Frames, Instances, Rle, Tracks, make_instances
+from benchmark.contract import NO_BOXES, Instances, Rle, Tracks, make_instances
+from benchmark.mask_tracks import MaskTracks
 from benchmark.problems import Problem
 
 FILL = "Write the run lengths of the whole frame"
@@ -23,6 +24,7 @@ FILL = "Write the run lengths of the whole frame"
 class Track:
     """One object of a video. masks: one a frame, as the file has it, None where the object is not seen.
 
+    pixels: of each mask, 0 where there is none, or None for not yet counted.
     areas: square pixels a frame, None or 0 where it is not seen. boxes: (x, y, w, h) a frame, None where it is not
     seen; or None for a file that states none.
     """
@@ -34,6 +36,7 @@ class Track:
     boxes: Sequence[Sequence[float] | None] | None = None
     score: float = 1.0
     is_crowd: bool = False
+    pixels: Sequence[int] | None = None
 
 
 def tracks_of(tracks: Sequence[Track]) -> Tracks:
@@ -47,8 +50,8 @@ def tracks_of(tracks: Sequence[Track]) -> Tracks:
     )
 
 
-def frames_of(tracks: Sequence[Track], num_frames: int, decode: Callable[[Any], Rle]) -> Frames:
-    """The objects frame by frame. decode: turns a mask of the file, which was checked before, into run lengths."""
+def frames_of(tracks: Sequence[Track], num_frames: int, decode: Callable[[Any], Rle]) -> MaskTracks:
+    """The objects of a video. decode: turns a mask of the file, which was checked before, into run lengths."""
     has_boxes = bool(tracks) and all(one.boxes is not None for one in tracks)
 
     def build(index: int) -> Instances:
@@ -65,7 +68,24 @@ def frames_of(tracks: Sequence[Track], num_frames: int, decode: Callable[[Any], 
             is_crowd=np.array([one.is_crowd for one in shown], bool),
         )
 
-    return Frames(num_frames, build)
+    pixels = np.zeros((len(tracks), num_frames), np.int64)
+    for row, one in enumerate(tracks):
+        pixels[row] = one.pixels if one.pixels is not None else _count(one, decode)
+    return MaskTracks(
+        object_id=np.array([one.object_id for one in tracks], np.int64),
+        pixels=pixels,
+        masks=[one.masks for one in tracks],
+        decode=decode,
+        build=build,
+    )
+
+
+def _count(track: Track, decode: Callable[[Any], Rle]) -> NDArray[np.int64]:
+    """int64 [T], pixels of each mask of a track, 0 where there is none."""
+    shown = [index for index, mask in enumerate(track.masks) if mask is not None]
+    counted = np.zeros(len(track.masks), np.int64)
+    counted[shown] = masks.areas([decode(track.masks[index]) for index in shown])
+    return counted
 
 
 @dataclass(frozen=True, slots=True)

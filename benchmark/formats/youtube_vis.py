@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -57,7 +57,7 @@ def read(path: Path, frame_of: Callable[[str], Path], labels: LabelSet) -> Listi
     notes = reader.read_categories(document["categories"])
     for position, annotation in enumerate(annotations):
         reader.add(position, annotation)
-    reader.problems += reader.texts.check()[1]
+    reader.finish()
     videos = list(reader.videos.values())
 
     def truth(index: int) -> Truth:
@@ -130,8 +130,6 @@ def _decode(mask: Any, size: tuple[int, int]) -> Rle:
     match mask:
         case bytes():
             return Rle(size=size, counts=mask)
-        case list():
-            return masks.from_polygons(mask, size)
         case _:
             return cast(Rle, mask)
 
@@ -147,6 +145,7 @@ class _Reader:
     tracks: dict[str, list[Track]] = field(default_factory=dict)
     categories: set[int] = field(default_factory=set)
     texts: TextMasks = field(default_factory=TextMasks)
+    order: list[tuple[str, int]] = field(default_factory=list)
     ids: set[int] = field(default_factory=set)
 
     def read_videos(self, records: Sequence[Any]) -> None:
@@ -193,9 +192,11 @@ class _Reader:
         self._check_lists(place, annotation, len(video.file_names))
         if len(self.problems) > number:
             return
-        shown = [self._mask(f"{place}, frame {index}", mask, video.size)
-                 for index, mask in enumerate(annotation["segmentations"])]  # fmt: skip
+        masks_of_frames = enumerate(annotation["segmentations"])
+        counted = [self._mask(f"{place}, frame {index}", mask, video.size) for index, mask in masks_of_frames]
+        shown = [mask for mask, _ in counted]
         self.texts.add(f"{self.path}: {place}", [one if isinstance(one, bytes) else None for one in shown], video.size)
+        self.order.append((video.sample_id, len(self.tracks[video.sample_id])))
         self.tracks[video.sample_id].append(
             Track(
                 object_id=annotation["id"],
@@ -204,8 +205,20 @@ class _Reader:
                 areas=annotation["areas"],
                 boxes=annotation.get("bboxes"),
                 is_crowd=bool(annotation["iscrowd"]),
+                pixels=[pixels for _, pixels in counted],
             )
         )
+
+    def finish(self) -> None:
+        """Check all compressed masks together, and count the pixels of every mask."""
+        areas, problems = self.texts.check()
+        self.problems += problems
+        for (sample_id, row), counted in zip(self.order, areas, strict=True):
+            track, texts = self.tracks[sample_id][row], iter(counted.tolist())
+            if len(counted):
+                pairs = zip(track.masks, track.pixels or (), strict=True)
+                pixels = [next(texts) if isinstance(mask, bytes) else known for mask, known in pairs]
+                self.tracks[sample_id][row] = replace(track, pixels=pixels)
 
     def _check_fields(self, place: str, annotation: Mapping[str, Any]) -> None:
         number: Any = annotation.get("id")
@@ -238,25 +251,30 @@ class _Reader:
             elif not all(value is None or is_sound(value) for value in values):
                 self._complain(place, f"{name} holds something else than {wanted}", "Write one of the two")
 
-    def _mask(self, place: str, mask: Any, size: tuple[int, int]) -> Any:
-        """The mask as it is kept: None for none, bytes of compressed run lengths, `Rle` of plain ones, or polygons."""
+    def _mask(self, place: str, mask: Any, size: tuple[int, int]) -> tuple[bytes | Rle | None, int]:
+        """(the mask as it is kept, its pixels): None for none, bytes of compressed run lengths, `Rle` of all others.
+
+        Compressed masks are counted later, all together.
+        """
         if mask is None or mask == []:
-            return None
+            return None, 0
         if isinstance(mask, list):
             if not all(_is_polygon(polygon) for polygon in mask):
                 message = "segmentation is no list of polygons [x0, y0, x1, y1, ...] of at least three points"
                 self._complain(place, message, "Write the object's mask as polygons or run lengths")
-            return mask
+                return None, 0
+            drawn = masks.from_polygons(mask, size)
+            return drawn, int(masks.areas([drawn])[0])
         message = _form_message(mask, size)
         if not message and isinstance(mask["counts"], str):
-            return mask["counts"].encode("utf-8", "surrogatepass")
+            return mask["counts"].encode("utf-8", "surrogatepass"), 0
         if not message:
             try:
                 return _from_list(mask["counts"], size)
             except ValueError as error:
                 message = f"the mask is broken: {error}"
         self._complain(place, message, FILL)
-        return None
+        return None, 0
 
     def _complain(self, place: str, message: str, remedy: str) -> None:
         self.problems.append(Problem(place=f"{self.path}: {place}", message=message, remedy=remedy))
@@ -283,8 +301,7 @@ def _is_inside(name: Any) -> bool:
     """Whether a JSON value is a path that stays below its folder."""
     if not isinstance(name, str) or not name or "\0" in name:
         return False
-    path = PurePosixPath(name)
-    return not path.is_absolute() and ".." not in path.parts
+    return not name.startswith("/") and ".." not in name.split("/")
 
 
 def _is_any(value: Any) -> bool:
@@ -292,16 +309,18 @@ def _is_any(value: Any) -> bool:
 
 
 def _is_polygon(polygon: Any) -> bool:
-    return are_numbers(polygon) and len(polygon) >= 6 and len(polygon) % 2 == 0 and max(map(abs, polygon)) <= FARTHEST
+    is_sound = are_numbers(polygon) and len(polygon) >= 6 and len(polygon) % 2 == 0
+    return is_sound and min(polygon) >= -FARTHEST and max(polygon) <= FARTHEST
 
 
-def _from_list(counts: list[Any], size: tuple[int, int]) -> Rle:
-    """The mask of plain run lengths, which are whole numbers and fill `size` (height, width); else ValueError."""
+def _from_list(counts: list[Any], size: tuple[int, int]) -> tuple[Rle, int]:
+    """The mask of plain run lengths and its pixels; ValueError unless they are whole numbers that fill `size`."""
     try:
         runs = array("q", counts)
     except (TypeError, OverflowError) as error:
         raise ValueError("run lengths are not whole numbers") from error
-    return masks.from_counts(np.frombuffer(runs, np.int64), size)
+    lengths = np.frombuffer(runs, np.int64)
+    return masks.from_counts(lengths, size), int(np.add.reduce(lengths[1::2]))
 
 
 def _form_message(mask: Any, size: tuple[int, int]) -> str:

@@ -114,8 +114,8 @@ class _Reader:
         for (sample_id, row), counted in zip(self.order, areas, strict=True):
             track = self.tracks[sample_id][row]
             pixels = iter(counted.tolist())
-            filled = [None if text is None else next(pixels) for text in track.masks]
-            self.tracks[sample_id][row] = replace(track, areas=filled)
+            filled = [0 if text is None else next(pixels) for text in track.masks]
+            self.tracks[sample_id][row] = replace(track, areas=filled, pixels=filled)
 
     def prediction(self, sample_id: str) -> Prediction:
         """The tracks of one video, in file order; frames are decoded when they are looked at."""

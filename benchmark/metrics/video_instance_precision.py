@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark import masks
-from benchmark.contract import Annotation, Instances, Pooled, Prediction, Sample, Stats, Tracks
+from benchmark.contract import Annotation, Instances, Pooled, Prediction, Rle, Sample, Stats, Tracks
 from benchmark.labels import LabelSet
+from benchmark.mask_tracks import MaskTracks, shared_pixels
 from benchmark.metrics import average_precision
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.problems import BenchmarkError
@@ -138,9 +139,26 @@ class _Sums:
             num_shown=np.zeros(num_found, np.int64),
             rival=(rival[0].tolist(), rival[1].tolist()),
         )
+        if isinstance(found.frames, MaskTracks) and isinstance(truth.frames, MaskTracks):
+            sums.add_tracks(found.frames, truth.frames, rivals)
+            return sums
         for (found_rows, found_frame), (truth_rows, truth_frame) in zip(found.shown(), truth.shown(), strict=True):
             sums.add(found_rows, found_frame, truth_rows, truth_frame)
         return sums
+
+    def add_tracks(self, found: MaskTracks, truth: MaskTracks, rivals: Sequence[_Rivals]) -> None:
+        """Add all frames, whose tracks are in the order of the sums: what `add` does, with a call for each class."""
+        self.found[:] = found.pixels.sum(axis=1)
+        self.truth[:] = truth.pixels.sum(axis=1)
+        self.num_shown[:] = (found.pixels > 0).sum(axis=1)
+        for one in rivals:
+            if len(one.ranked) and len(one.truths):
+                ours, theirs = (
+                    [_decoded(side, row) for row in rows.tolist()]
+                    for side, rows in ((found, one.ranked), (truth, one.truths))
+                )
+                cells = np.ix_(one.ranked, one.truths)
+                self.common[cells] = shared_pixels(ours, found.pixels[one.ranked], theirs)
 
     def add(self, rows: list[int], shown: Instances, truths: list[int], answer: Instances) -> None:
         """Add one frame. rows, truths: positions of the tracks of the masks of `shown` and `answer`."""
@@ -170,6 +188,12 @@ class _Sums:
     def mean_areas(self) -> NDArray[np.float64]:
         """Mean pixels of the found tracks where they have any, float64 [D]; 0 for a track without pixels."""
         return self.found / np.maximum(self.num_shown, 1)
+
+
+def _decoded(tracks: MaskTracks, row: int) -> list[Rle | None]:
+    """The masks of a track that have a pixel, one a frame."""
+    pairs = zip(tracks.masks[row], tracks.pixels[row].tolist(), strict=True)
+    return [tracks.decode(mask) if mask is not None and area else None for mask, area in pairs]
 
 
 def _counted(shown: Instances) -> NDArray[np.float64]:
