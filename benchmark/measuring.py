@@ -123,10 +123,10 @@ def _portions(work: Work, left: Sequence[int], workers: int, *, needs_blocks: bo
         if workers > 1 and spent > PATIENCE and spent / place * (len(left) - place) > PATIENCE:
             yield from _in_processes(work, left[place:], workers)
             return
-        begun = time.monotonic()
+        begun = time.process_time()
         stats, found, num = _block(work, left[place : place + size])
         place += num
-        is_quick = time.monotonic() - begun < SECONDS_OF_BLOCK / 4
+        is_quick = time.process_time() - begun < SECONDS_OF_BLOCK / 4
         size = min(2 * size, SAMPLES_OF_BLOCK) if is_quick else size
         yield stats, stat_blocks.encode(stats) if needs_blocks else b"", found, num
 

@@ -20,7 +20,7 @@ from polygon_scenes import KINDS, write_scenes
 from pycocotools import mask as coco_mask
 
 from benchmark import catalog, labels, masks
-from benchmark.contract import Instances, LabelMap, Panoptic, Prediction, Sample, make_instances
+from benchmark.contract import Instances, LabelMap, Panoptic, Prediction, Sample, Task, make_instances
 from benchmark.formats.image_files import write_jpeg
 from benchmark.formats.indexed_masks import write_ids
 
@@ -72,15 +72,18 @@ def draw_objects(what: Crowdedness, folder: Path, share: float) -> dict[str, Any
         images.append(_image(number, what, dice, [things[one].category_id for one in classes], things))
         for outline, place in zip(truths, classes, strict=True):
             annotations.append(_annotation(len(annotations) + 1, number, things[place].category_id, outline))
-        copies = dice.integers(0, len(truths), what.num_found)
-        found = [truths[one] + dice.normal(0, 4, 2) + dice.normal(0, 2, truths[one].shape) for one in copies]
+        # One good answer for each object, then worse and worse ones, as confident as they are good.
+        copies = np.arange(what.num_found) % len(truths)
+        noise = 0.2 + np.arange(what.num_found) // len(truths)
+        found = [truths[one] + dice.normal(0, far, truths[one].shape) for one, far in zip(copies, noise, strict=True)]
         wrong = (len(things) * dice.random(len(found)) ** 2).astype(int)
-        chosen = np.where(dice.random(len(found)) < 0.7, classes[copies], wrong)
+        chosen = np.where(dice.random(len(found)) < 0.9, classes[copies], wrong)
+        scores = (dice.random(len(found)) + 1) / (1 + noise)
         rles = coco_mask.frPyObjects([one.ravel().tolist() for one in found], *SIZE)
         shown = (
             [masks.to_json(masks.from_json(rle)) for rle in rles] if what.key == "segmentation" else map(_box, found)
         )
-        for value, place, score in zip(shown, chosen, dice.random(len(found)).round(5), strict=True):
+        for value, place, score in zip(shown, chosen, scores.round(5) / 2, strict=True):
             record = {"image_id": number, "category_id": things[place].category_id, "score": float(score)}
             results.append({**record, what.key: value})
     categories = [
@@ -128,7 +131,7 @@ def draw_scenes(row_name: str, num_scenes: int, folder: Path, share: float) -> d
     num = max(1, round(num_scenes * share))
     write_scenes(folder, replace(KINDS[row.dataset], num_scenes=num))
     samples = catalog.open_samples(row, folder, is_mini=True)
-    has_folder = row.metric in ("semantic_iou", "cityscapes_iou", "cityscapes_instances")
+    has_folder = row.task is not Task.PANOPTIC
     path = folder / ("found" if has_folder else "found.json")
     dice = np.random.default_rng(0)
     catalog.write_predictions(row, path, ((sample, _shifted(sample, dice)) for sample in samples))
