@@ -1,10 +1,12 @@
-"""Where each of our parameters is found in the published checkpoint layouts, as `checkpoint_keys.csv` says.
+"""Where each of our parameters is found in the published checkpoint layouts, as two tables say.
 
-authors: SHI-Labs/OneFormer, commit 4962ef6. transformers: the names on disk, which version 5 still writes.
-transformers_5: the names in memory, other for Swin. own: what this library saves.
-In the table `#` stands for a number (`#-1` for one less), `*` for the rest; `=` repeats our name; an empty cell repeats
+`checkpoint_keys.csv`: authors: SHI-Labs/OneFormer, commit 4962ef6. transformers: the names on disk, which version 5
+still writes. transformers_5: the names in memory, other for Swin. `uninext_keys.csv`: uninext: MasterBin-IIAU/UNINEXT,
+commit 5ab0386, image-level and video-level. own: what this library saves.
+In the tables `#` stands for a number (`#-1` for one less), `*` for the rest; `=` repeats our name; an empty cell is
 the cell before it; `{a|b|c}` are the row blocks of one packed matrix; `~` marks the four neighbours of Swin's patch
-merging, which mmdet keeps in another order.
+merging, which mmdet keeps in another order; `^` marks a vector that is kept as a table of one row; `a & b` are two
+names of the same tensor.
 """
 
 from __future__ import annotations
@@ -20,14 +22,17 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Layout = Literal["authors", "transformers", "transformers_5", "own"]
+Layout = Literal["authors", "transformers", "transformers_5", "uninext", "own"]
 
 TABLE = Path(__file__).with_name("checkpoint_keys.csv")
+UNINEXT_TABLE = Path(__file__).with_name("uninext_keys.csv")
 SIGNS: tuple[tuple[Layout, str], ...] = (
     ("transformers_5", "model.pixel_level_module.encoder.swin.embeddings."),
     ("transformers", "model.pixel_level_module."),
     ("authors", "sem_seg_head."),
+    ("uninext", "detr.detr."),
     ("own", "query_decoder."),
+    ("own", "level_projection."),
 )
 
 
@@ -35,26 +40,44 @@ SIGNS: tuple[tuple[Layout, str], ...] = (
 class Rule:
     """How one family of our parameters is made from theirs, and back.
 
-    ours: pattern of the whole name. theirs: templates with `#` and `*`. is_merging: the last axis is patch merging's.
+    ours: pattern of the whole name. theirs: templates with `#` and `*`. copies: templates of further names of the same
+    tensor. is_merging: the last axis is patch merging's. is_row: theirs has a first axis of length 1.
     """
 
     ours: re.Pattern[str]
     theirs: tuple[str, ...]
-    is_merging: bool
+    copies: tuple[str, ...] = ()
+    is_merging: bool = False
+    is_row: bool = False
 
     def sources(self, name: str) -> tuple[str, ...] | None:
         """Their names for our parameter, or None if the rule is not about it."""
+        return self._names(name, self.theirs)
+
+    def further_names(self, name: str) -> tuple[str, ...]:
+        """Names under which they keep our parameter once more."""
+        return self._names(name, self.copies) or ()
+
+    def _names(self, name: str, templates: Sequence[str]) -> tuple[str, ...] | None:
         match = self.ours.fullmatch(name)
-        return None if match is None else tuple(_filled(template, match.groups()) for template in self.theirs)
+        return None if match is None else tuple(_filled(template, match.groups()) for template in templates)
+
+    def part_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Shape of each of their tensors, given ours."""
+        if self.is_row:
+            return (1, *shape)
+        return tuple(shape) if len(self.theirs) == 1 else (shape[0] // len(self.theirs), *shape[1:])
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
         """Our tensor from theirs (any shape, equal but for the first axis)."""
         tensor = torch.cat(tuple(parts)) if len(parts) > 1 else parts[0]
+        tensor = tensor[0] if self.is_row else tensor
         return _to_mmdet_merging(tensor) if self.is_merging else tensor
 
     def split(self, tensor: Tensor) -> tuple[Tensor, ...]:
         """Their tensors from ours (any shape)."""
         tensor = _from_mmdet_merging(tensor) if self.is_merging else tensor
+        tensor = tensor[None] if self.is_row else tensor
         return (
             tuple(part.contiguous() for part in tensor.chunk(len(self.theirs))) if len(self.theirs) > 1 else (tensor,)
         )
@@ -64,8 +87,9 @@ class Rule:
 def rules(layout: Layout) -> tuple[Rule, ...]:
     """The rules of a layout; the first one whose pattern matches counts."""
     if layout == "own":
-        return (Rule(ours=re.compile("(.+)"), theirs=("*",), is_merging=False),)
-    with TABLE.open(encoding="utf-8", newline="") as file:
+        return (Rule(ours=re.compile("(.+)"), theirs=("*",)),)
+    table = UNINEXT_TABLE if layout == "uninext" else TABLE
+    with table.open(encoding="utf-8", newline="") as file:
         return tuple(_rule(row, layout) for row in csv.DictReader(file))
 
 
@@ -86,11 +110,17 @@ def detect(names: Iterable[str]) -> Layout | None:
 
 def _rule(row: dict[str, str], layout: Layout) -> Rule:
     cell = row[layout] or row["transformers"]
-    template = cell.removeprefix("~").replace("=", row["ours"])
+    template, *copies = cell.removeprefix("~").removeprefix("^").replace("=", row["ours"]).split(" & ")
     blocks = re.search(r"\{(.+)\}", template)
     names = [template.replace(blocks[0], block) for block in blocks[1].split("|")] if blocks else [template]
     pattern = re.escape(row["ours"]).replace(r"\#", r"(\d+)").replace(r"\*", "(.+)")
-    return Rule(ours=re.compile(pattern), theirs=tuple(names), is_merging=cell.startswith("~"))
+    return Rule(
+        ours=re.compile(pattern),
+        theirs=tuple(names),
+        copies=tuple(copies),
+        is_merging=cell.startswith("~"),
+        is_row=cell.startswith("^"),
+    )
 
 
 def _filled(template: str, values: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from benchmark.problems import DataError, Problem, UsageError
@@ -33,6 +34,8 @@ IGNORED = (
     (r"criterion\.empty_weight", "class weights come from the configuration"),
     (r".*encoder\.swin\.layernorm\..*", "never used: every output has a norm of its own"),
     (r"pixel_(mean|std)", "the model has its own"),
+    (r"text_encoder\.body\.model\.embeddings\.position_ids", "the numbers 0 to 511"),
+    (r"criterion\._iter", "counts iterations for the warm-up of a loss; starts at zero"),
 )
 # Parameters of ours that a file may lack, and why.
 KEPT = (
@@ -96,7 +99,8 @@ def load_published(path: Path) -> Published:
     layout = detect(state)
     if layout is None:
         message = f"{len(state)} tensors of no known layout, first {min(state)!r}"
-        remedy = "Known are the authors' (sem_seg_head.*), transformers' (model.pixel_level_module.*) and our own"
+        known = "OneFormer's (sem_seg_head.*), transformers' (model.pixel_level_module.*), UNINEXT's (detr.detr.*)"
+        remedy = f"Known are {known} and our own"
         raise DataError([Problem(place=str(path), message=message, remedy=remedy)])
     return Published(state=state, layout=layout)
 
@@ -123,15 +127,15 @@ def convert(state: Mapping[str, Tensor], *, layout: Layout, model: nn.Module) ->
         if tensor is not None:
             converted[name] = tensor
     used = {source for entry in entries for source in entry.theirs}
-    wants_text = any(name.startswith("text_mapper.") for name in model.state_dict())
-    entries += [_left_over(name, state[name], wants_text) for name in sorted(set(state) - used)]
+    needs_text = layout == "uninext" or any(name.startswith("text_mapper.") for name in model.state_dict())
+    entries += [_left_over(name, state[name], needs_text) for name in sorted(set(state) - used)]
     return converted, Report(layout=layout, entries=tuple(entries))
 
 
-def _left_over(name: str, tensor: Tensor, wants_text: bool) -> Entry:
+def _left_over(name: str, tensor: Tensor, needs_text: bool) -> Entry:
     """What becomes of a tensor of the file that no parameter of ours asks for."""
     reason = _reason(name, IGNORED)
-    if not wants_text and (TEXT_KEY.fullmatch(name) or name.startswith("criterion.")):
+    if not needs_text and (TEXT_KEY.fullmatch(name) or name.startswith("criterion.")):
         reason = "used in training only; the model was built without a text mapper"
     outcome: Outcome = "unexpected" if reason is None else "ignored"
     reason = reason or "has no place in the model"
@@ -148,6 +152,11 @@ def to_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return _to_layout(state, "transformers")
 
 
+def to_uninext(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Our state dict (any shapes) under the names of UNINEXT's authors, with every tensor that they keep twice."""
+    return _to_layout(state, "uninext") | {"criterion._iter": torch.zeros(1)}
+
+
 def _to_layout(state: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
     written: dict[str, Tensor] = {}
     for name, tensor in state.items():
@@ -155,8 +164,9 @@ def _to_layout(state: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]
         if found is not None:
             rule, names = found
             written |= dict(zip(names, rule.split(tensor), strict=True))
+            written |= dict.fromkeys(rule.further_names(name), tensor)
         elif _reason(name, KEPT) is None:
-            raise UsageError(f"{name} has no place in the layout {layout}: the model is not a published OneFormer")
+            raise UsageError(f"{name} has no place in the layout {layout}: the model is none that was published so")
     return written
 
 
@@ -176,12 +186,17 @@ def _convert_one(
         if reason is not None and not present:
             return Entry(outcome="kept", ours=name, theirs=(), shape=shape, reason=reason), None
         return Entry(outcome="missing", ours=name, theirs=present, shape=shape, reason=f"lacks {absent}"), None
+    rule = found[0]
     parts = [state[source] for source in sources]
-    wanted = shape if len(parts) == 1 else (shape[0] // len(parts), *shape[1:])
-    if any(tuple(part.shape) != wanted for part in parts):
+    copies = tuple(copy for copy in rule.further_names(name) if copy in state)
+    reason = None
+    if any(tuple(part.shape) != rule.part_shape(shape) for part in parts):
         reason = f"the file has {' + '.join(str(list(part.shape)) for part in parts)}"
-        return Entry(outcome="mismatched", ours=name, theirs=sources, shape=shape, reason=reason), None
-    return Entry(outcome="loaded", ours=name, theirs=sources, shape=shape), found[0].join(parts)
+    elif any(not torch.equal(state[copy], parts[0]) for copy in copies):
+        reason = f"differs from {' and '.join(copies)}, which should be the same tensor"
+    if reason is not None:
+        return Entry(outcome="mismatched", ours=name, theirs=sources + copies, shape=shape, reason=reason), None
+    return Entry(outcome="loaded", ours=name, theirs=sources + copies, shape=shape), rule.join(parts)
 
 
 def _reason(name: str, table: tuple[tuple[str, str], ...]) -> str | None:

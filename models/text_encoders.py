@@ -1,13 +1,15 @@
-"""Token ids to features: a causal text transformer, and OneFormer's text mapper on top of it (training only).
+"""Token ids to features: OneFormer's causal text transformer and mapper (training only), and UNINEXT's BERT.
 
-Follows SHI-Labs/OneFormer at 4962ef6: CLIP's encoder at width 256, trained from scratch, read off at the end token.
-Shapes: B batch, T texts, L tokens, D width.
+OneFormer's follow SHI-Labs/OneFormer at 4962ef6: CLIP's encoder at width 256, trained from scratch, read off at the end
+token. `BertTextEncoder` is transformers' BERT without a pooler, read off at every token of its last layer, as in
+MasterBin-IIAU/UNINEXT at 5ab0386. Shapes: B batch, T texts, L tokens, D width.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from transformers import BertConfig, BertModel
 
 from models.attention import Attention, Mlp
 
@@ -85,3 +87,40 @@ class TextMapper(nn.Module):
         if self.context is None:
             return texts
         return torch.cat((texts, self.context.weight.expand(len(texts), -1, -1).to(texts.dtype)), dim=1)
+
+
+class BertTextEncoder(nn.Module):
+    """A feature for every token of every text. The default sizes are those of `bert-base-uncased`.
+
+    length: the longest text. dropout: in training, of hidden values and attention; BERT's own 0.1 acts whenever the
+    module is in train mode, frozen or not.
+    """
+
+    def __init__(
+        self,
+        dim: int = 768,
+        *,
+        vocabulary_size: int = 30522,
+        length: int = 512,
+        num_layers: int = 12,
+        num_heads: int = 12,
+        hidden_dim: int = 3072,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.dim = dim
+        config = BertConfig(
+            vocab_size=vocabulary_size,
+            hidden_size=dim,
+            num_hidden_layers=num_layers,
+            num_attention_heads=num_heads,
+            intermediate_size=hidden_dim,
+            max_position_embeddings=length,
+            hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=dropout,
+        )
+        self.bert = BertModel(config, add_pooling_layer=False)
+
+    def forward(self, token_ids: Tensor, valid: Tensor) -> Tensor:
+        """float [T, L, D]. token_ids: int64 [T, L]. valid: bool [T, L], False on padding, which nobody sees."""
+        return self.bert(input_ids=token_ids, attention_mask=valid.long()).last_hidden_state
