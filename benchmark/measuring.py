@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import cv2
 
@@ -35,6 +35,8 @@ PORTION, SHARES = 64, 8
 """Samples of a portion that a process is given at most; and how many portions each shall get at least."""
 Report = Callable[[int, int], None]
 """Called with (samples done, samples in all)."""
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 Found = tuple[int, Problem]
 """Index of a sample, and what is wrong with it."""
 
@@ -46,6 +48,30 @@ class MeasuresMany(Protocol):
     def measure_many(self, pairs: Sequence[tuple[Sample, Prediction]]) -> list[Stats]:
         """Statistics of each pair, equal to those of `measure`. Raises BenchmarkError if any pair has a problem."""
         ...
+
+
+def remembering(
+    samples: SampleSet, predictions: PredictionSet, indices: Sequence[int]
+) -> tuple[SampleSet, PredictionSet]:
+    """The same sets, which build some samples and predictions once and keep them."""
+    kept_samples: dict[int, Sample | None] = dict.fromkeys(indices)
+    kept_predictions: dict[str, Prediction | None] = {samples.ids[index]: None for index in indices}
+    return (
+        SampleSet(samples.ids, _remembered(samples.build, kept_samples)),
+        PredictionSet(predictions.ids, _remembered(predictions.build, kept_predictions)),
+    )
+
+
+def _remembered(build: Callable[[Key], Value], kept: dict[Key, Value | None]) -> Callable[[Key], Value]:
+    def find(key: Key) -> Value:
+        found = kept.get(key)
+        if found is None:
+            found = build(key)
+            if key in kept:
+                kept[key] = found
+        return found
+
+    return find
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +146,7 @@ def _portions(work: Work, left: Sequence[int], workers: int, *, needs_blocks: bo
     place, size = 0, FIRST_BLOCK
     while place < len(left):
         spent = time.monotonic() - started
-        if workers > 1 and spent > PATIENCE and spent / place * (len(left) - place) > PATIENCE:
+        if workers > 1 and place and spent > PATIENCE and spent / place * (len(left) - place) > PATIENCE:
             yield from _in_processes(work, left[place:], workers)
             return
         begun = time.process_time()

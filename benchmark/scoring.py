@@ -27,9 +27,9 @@ from benchmark import catalog, intervals, measuring, prompts, record, stat_block
 from benchmark.catalog import Benchmark
 from benchmark.contract import Metric, PredictionSet, SampleSet, Scores, Stats
 from benchmark.formats.listing import Listing
-from benchmark.problems import DataError, UsageError
+from benchmark.problems import BenchmarkError, DataError, UsageError
 from benchmark.trust import lawful, splits
-from benchmark.trust.diagnosis import diagnose
+from benchmark.trust.diagnosis import diagnose, looked_at
 
 JOB = "job.json"
 INPUTS = "inputs"
@@ -111,9 +111,12 @@ def score(request: Request, *, work_dir: Path | None = None, report: Report | No
     samples = listing.samples(prompts.build_prompt(request.row.task, catalog.label_set(request.row)))
     predictions, left_out = _read(request, samples)
     read = time.perf_counter()
-    work = measuring.Work(metric=metric, samples=samples, predictions=predictions, place=str(request.predictions))
     with _undone_if_refused(request, work_dir):
         folder = None if work_dir is None else _begin(request, listing, work_dir)
+        # What is diagnosed afterwards need not be decoded twice.
+        with contextlib.suppress(BenchmarkError):
+            samples, predictions = measuring.remembering(samples, predictions, looked_at(samples, predictions))
+        work = measuring.Work(metric=metric, samples=samples, predictions=predictions, place=str(request.predictions))
         stats = measuring.measure(work, folder=folder, workers=request.workers, report=report)
     measured = time.perf_counter()
     scores = _with_coverage(metric.pool(stats)(None), samples, predictions)

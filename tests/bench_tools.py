@@ -373,6 +373,12 @@ def cpu_seconds() -> float:
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
+def peak_memory() -> float:
+    """Largest resident memory of this process since its program began, MiB."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
 def main() -> int:
     """Measure one call."""
     tool, folder = sys.argv[1], Path(sys.argv[2])

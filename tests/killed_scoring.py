@@ -17,7 +17,7 @@ from benchmark.contract import Stats
 
 WHO, AFTER, NUMBERS = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 measuring.FIRST_BLOCK = measuring.SAMPLES_OF_BLOCK = measuring.PORTION = 2
-measuring.PATIENCE = 0.02
+measuring.PATIENCE = 0.0
 MAIN = os.getpid()
 usual = measuring.Work.measure
 

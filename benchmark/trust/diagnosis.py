@@ -76,16 +76,24 @@ def _other_reading(case: Case, now: float) -> Iterator[Diagnosis]:
         )
 
 
-def _case(
-    metric: Metric, score_name: str, labels: LabelSet, samples: SampleSet, predictions: PredictionSet
-) -> Case | None:
+def looked_at(samples: SampleSet, predictions: PredictionSet) -> list[int]:
+    """Indices of the samples that are read again, spread over those that have a prediction."""
     answered = [index for index, sample_id in enumerate(samples.ids) if sample_id in predictions]
     if not answered:
-        return None
+        return []
     first = samples[answered[0]]
     most = VIDEOS if first.truth is not None and len(first.truth.frames) > 1 else IMAGES
     places = np.unique(np.linspace(0, len(answered) - 1, min(most, len(answered))).astype(int))
-    pairs = tuple(_pair(samples, predictions, answered[place]) for place in places.tolist())
+    return [answered[place] for place in places.tolist()]
+
+
+def _case(
+    metric: Metric, score_name: str, labels: LabelSet, samples: SampleSet, predictions: PredictionSet
+) -> Case | None:
+    chosen = looked_at(samples, predictions)
+    if not chosen:
+        return None
+    pairs = tuple(_pair(samples, predictions, index) for index in chosen)
     fitting, judged = (pairs[::2], pairs[1::2]) if len(pairs) > 3 else (pairs, pairs)
     return Case(metric=metric, score_name=score_name, labels=labels, fitting=fitting, judged=judged)
 
