@@ -92,7 +92,8 @@ def silence_by_kind(samples: Sequence[Sample]) -> float:
 
 GIVEN = ("davis16_vos_val", "davis16_vos_train", "mose_vos_val", "mose_vos_test", "mose_vos_train")
 GIVEN += tuple(f"davis17_vos_{split}" for split in ("val", "test-dev", "test-challenge", "train"))
-WHOLE = ("davis17_unsupervised_vos_val", "ref_davis17_rvos_val", "ref_davis17_rvos_train")
+WHOLE = ("ref_davis17_rvos_val", "ref_davis17_rvos_train")
+WHOLE += tuple(f"davis17_unsupervised_vos_{split}" for split in ("val", "test-dev", "test-challenge"))
 WHOLE += ("reasonvos_rvos_test",)
 WHOLE += tuple(f"mevis_rvos_{split}" for split in ("val_u", "val", "test", "train"))
 WHOLE += tuple(f"ref_youtube_vos_rvos_{split}" for split in ("val", "train"))

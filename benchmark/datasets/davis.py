@@ -2,6 +2,8 @@
 
 {DAVIS, davis, .}/Annotations{,_unsupervised}/480p/<video>/00000.png, JPEGImages/480p/<video>/00000.jpg,
 ImageSets/{2016,2017,2019}/<split>.txt
+
+The hidden splits of 2019 ask for proposals and come without any mask.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ LISTS: Mapping[str, tuple[str, ...]] = {
     "davis17_unsupervised": ("2017",),
 }
 """Folders of ImageSets in which the lists of a year lie; the release of 2016 names them by resolution."""
+BARE = "2019"
+"""The same of the splits that come as pictures alone: proposals are asked for and their truth is hidden."""
 
 
 class DavisLayout(FolderResults):
@@ -39,13 +43,13 @@ class DavisLayout(FolderResults):
 
     def landmark(self, row: Benchmark) -> str:
         """The list of videos."""
-        return f"ImageSets/{LISTS[row.dataset][0]}/{row.split}.txt"
+        return f"ImageSets/{_lists(row)[0]}/{row.split}.txt"
 
     def open(self, row: Benchmark, folder: Path) -> Listing | None:
         """The videos of the split's list."""
-        lists = [folder / "ImageSets" / name / f"{row.split}.txt" for name in LISTS[row.dataset]]
+        lists = [folder / "ImageSets" / name / f"{row.split}.txt" for name in _lists(row)]
         path = next((one for one in lists if one.is_file()), None)
-        if path is None or not (folder / _labels(row)).is_dir():
+        if path is None or not (_is_bare(row) or (folder / _labels(row)).is_dir()):
             return None
         names = dict.fromkeys(_video_of(line) for line in videos.read_lines(path))
         wanted = Wanted.EVERY if row.truth == "public" else Wanted.ANY
@@ -112,6 +116,14 @@ def _is_unsupervised(row: Benchmark) -> bool:
     return row.metric == "j_and_f_matched"
 
 
+def _is_bare(row: Benchmark) -> bool:
+    return _is_unsupervised(row) and row.truth == "private"
+
+
+def _lists(row: Benchmark) -> tuple[str, ...]:
+    return (BARE,) if _is_bare(row) else LISTS[row.dataset]
+
+
 def _labels(row: Benchmark) -> str:
     return f"Annotations{'_unsupervised' if _is_unsupervised(row) else ''}/{RESOLUTION}"
 
@@ -149,6 +161,21 @@ _davis17 = partial(
     "id above is an error, as in the official tool. Its decay is wrong beyond 256 frames (davis_8bit). vos_benchmark "
     "finds objects by their pixels and counts each from where it is first seen.",
 )
+_PROPOSED = "Nothing is given: at most 20 proposals a video, assigned to the objects for the best J&F. All frames "
+_PROPOSED += "count, void pixels do not."
+_HIDDEN = f"The 30 videos of DAVIS 2019, other ones than those of 2017; pictures alone are public. {_PROPOSED}"
+_proposals = partial(
+    Benchmark,
+    dataset="davis17_unsupervised",
+    task=Task.VOS,
+    labels="object",
+    metric="j_and_f_matched",
+    main_score="J&F",
+    protocols=("davis",),
+    num_samples=30,
+    layout=LAYOUT,
+    notes=_PROPOSED,
+)
 
 ROWS = (
     _davis16(name="davis16_vos_val", split="val", num_samples=20),
@@ -157,18 +184,7 @@ ROWS = (
     _davis17(name="davis17_vos_test-dev", split="test-dev", num_samples=30, truth="private"),
     _davis17(name="davis17_vos_test-challenge", split="test-challenge", num_samples=30, truth="private"),
     _davis17(name="davis17_vos_train", split="train", num_samples=60, is_train=True),
-    Benchmark(
-        name="davis17_unsupervised_vos_val",
-        dataset="davis17_unsupervised",
-        task=Task.VOS,
-        split="val",
-        labels="object",
-        metric="j_and_f_matched",
-        main_score="J&F",
-        protocols=("davis",),
-        num_samples=30,
-        layout=LAYOUT,
-        notes="Nothing is given: at most 20 proposals a video, assigned to the objects for the best J&F. All frames "
-        "count, void pixels do not.",
-    ),
+    _proposals(name="davis17_unsupervised_vos_val", split="val"),
+    _proposals(name="davis17_unsupervised_vos_test-dev", split="test-dev", truth="private", notes=_HIDDEN),
+    _proposals(name="davis17_unsupervised_vos_test-challenge", split="test-challenge", truth="private", notes=_HIDDEN),
 )

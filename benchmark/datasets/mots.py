@@ -1,6 +1,7 @@
 """KITTI MOTS and MOTSChallenge: multi-object tracking and segmentation.
 
 {KITTI_MOTS, kitti_mots, .}/{instances_txt/0002.txt | instances/0002/000000.png}, training/image_02/0002/000000.png
+{KITTI_MOTS, kitti_mots, .}/testing/image_02/0000/000000.png
 {KITTI_MOTS, kitti_mots, .}/val.seqmap: a line "0002 empty 000000 000233" a sequence of the split, where it is there
 {MOTS, MOTSChallenge, .}/{train,test}/MOTS20-02/{gt/gt.txt, img1/000001.jpg, seqinfo.ini}
 {MOTS, MOTSChallenge, .}/{train,test}/{instances_txt/0002.txt | instances/0002/000001.png}, images/0002/000001.jpg
@@ -27,13 +28,19 @@ from benchmark.row import Benchmark
 LEFT_OUT = "masks of classes that are not evaluated left out"
 TEXTS = ("instances_txt", "label_02")
 PNGS = "instances"
+PICTURES, TRAINING, TESTING = "image_02", "training", "testing"
 KITTI_LENGTHS: Mapping[str, Mapping[str, int]] = {
     "train": {"0000": 154, "0001": 447, "0003": 144, "0004": 314, "0005": 297, "0009": 803, "0011": 373, "0012": 78,
               "0015": 376, "0017": 145, "0019": 1059, "0020": 837},
     "val": {"0002": 233, "0006": 270, "0007": 800, "0008": 390, "0010": 294, "0013": 340, "0014": 106, "0016": 209,
             "0018": 339},
+    "test": {"0000": 465, "0001": 147, "0002": 243, "0003": 257, "0004": 421, "0005": 809, "0006": 114, "0007": 215,
+             "0008": 165, "0009": 349, "0010": 1176, "0011": 774, "0012": 694, "0013": 152, "0014": 850, "0015": 701,
+             "0016": 510, "0017": 305, "0018": 180, "0019": 404, "0020": 173, "0021": 203, "0022": 436, "0023": 430,
+             "0024": 316, "0025": 176, "0026": 170, "0027": 85, "0028": 175},
 }  # fmt: skip
-"""Frames of KITTI's sequences, which lie in one folder; the split is by this list (the authors' mots_tools)."""
+"""Frames of KITTI's sequences. Training and validation lie in one folder and are split by this list (the authors'
+mots_tools); the test sequences are KITTI's own, numbered anew."""
 MOTS_LENGTHS: Mapping[str, Mapping[str, int]] = {
     "train": {"0002": 600, "0005": 837, "0009": 525, "0011": 900},
     "test": {"0001": 450, "0006": 1194, "0007": 500, "0012": 900},
@@ -59,8 +66,10 @@ class MotsLayout:
         self.first_frame = first_frame
 
     def landmark(self, row: Benchmark) -> str:
-        """The folder of the truth."""
-        return f"{PNGS}/" if row.dataset == "kitti" else f"{row.split}/"
+        """The folder of the truth, or of KITTI's pictures where it is hidden."""
+        if row.dataset != "kitti":
+            return f"{row.split}/"
+        return f"{TESTING}/{PICTURES}/" if row.truth == "private" else f"{PNGS}/"
 
     def open(self, row: Benchmark, folder: Path) -> Listing | None:
         """The sequences of the split."""
@@ -155,26 +164,30 @@ class MotsLayout:
 
 
 def _write_kitti(home: Path, row: Benchmark, scenes: Scenes) -> None:
+    """Truth of hidden sequences lies beside their pictures: training sequences have the same numbers."""
+    own = home / TESTING if row.truth == "private" else home
     lengths: dict[str, int] = {}
     for name, clip in zip(KITTI_LENGTHS[row.split], scenes.clips(row), strict=False):
         truth = mots_scenes.truth_of(clip, row.label_set)
-        mots_text.write_truth(home / TEXTS[0] / f"{name}.txt", truth, row.label_set, 0)
-        mots_text.write_pngs(home / PNGS / name, truth, lambda index: f"{index:06d}.png")
-        pictures = _pictures(home / "training" / "image_02" / name, len(clip.images), 0, ".png")
-        for path, image in zip(pictures, clip.images, strict=True):
+        mots_text.write_truth(own / TEXTS[0] / f"{name}.txt", truth, row.label_set, 0)
+        mots_text.write_pngs(own / PNGS / name, truth, lambda index: f"{index:06d}.png")
+        folder = home / (TESTING if row.truth == "private" else TRAINING) / PICTURES / name
+        for path, image in zip(_pictures(folder, len(clip.images), 0, ".png"), clip.images, strict=True):
             write_png(path, image)
         lengths[name] = len(clip.images)
     sequence_map.write(home / f"{row.split}.seqmap", lengths)
 
 
 def _kitti(row: Benchmark, folder: Path) -> list[Source]:
-    homes = [folder, folder / "training"]
+    lengths = sequence_map.read(folder / f"{row.split}.seqmap") or KITTI_LENGTHS[row.split]
+    if row.truth == "private":
+        return _together(folder / TESTING, lengths, PICTURES)
+    homes = [folder, folder / TRAINING]
     home = next((one for one in homes if any((one / name).is_dir() for name in (*TEXTS, PNGS))), None)
     if home is None:
         return []
-    pictures = next((one / "image_02" for one in (home, folder / "training") if (one / "image_02").is_dir()), None)
-    listed = sequence_map.read(folder / f"{row.split}.seqmap")
-    return _together(home, listed or KITTI_LENGTHS[row.split], str(pictures or folder / "training" / "image_02"))
+    pictures = next((one / PICTURES for one in (home, folder / TRAINING) if (one / PICTURES).is_dir()), None)
+    return _together(home, lengths, str(pictures or folder / TRAINING / PICTURES))
 
 
 def _together(home: Path, lengths: Mapping[str, int], pictures: str) -> list[Source]:
@@ -259,6 +272,7 @@ _challenge = partial(
 
 ROWS = (
     _kitti_row(name="kitti_mots_val", split="val", num_samples=9),
+    _kitti_row(name="kitti_mots_test", split="test", num_samples=29, truth="private"),
     _kitti_row(name="kitti_mots_train", split="train", num_samples=12, is_train=True),
     _challenge(name="motschallenge_mots_train", split="train", num_samples=4),
     _challenge(name="motschallenge_mots_test", split="test", num_samples=4, truth="private"),

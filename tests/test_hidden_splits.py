@@ -1,0 +1,105 @@
+"""Splits whose truth is hidden: pictures open and can be answered, an archive is written of them, nothing is scored."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from replay import replayed
+
+from benchmark import catalog
+from benchmark.__main__ import main
+from benchmark.contract import PredictionSet
+from benchmark.minidata import miniatures
+from benchmark.minidata.pools import Pools
+from benchmark.problems import DataError
+from leaderboards import validation, writing
+from leaderboards.families import form_of
+from leaderboards.problems import has_errors
+
+FEW = Pools(num_images={"train": 1, "val": 2}, num_clips={"train": 1, "val": 1})
+HIDDEN = {
+    "kitti_mots_test": (29, ("KITTI_MOTS/testing/instances", "KITTI_MOTS/testing/instances_txt")),
+    "davis17_unsupervised_vos_test-dev": (30, ("DAVIS/Annotations_unsupervised",)),
+    "davis17_unsupervised_vos_test-challenge": (30, ("DAVIS/Annotations_unsupervised",)),
+}
+"""Row -> (official number of samples, files that the organisers keep to themselves)."""
+
+
+@pytest.fixture(scope="module")
+def root_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A data root with the small miniature of a row's split, truth included."""
+    home = tmp_path_factory.mktemp("hidden")
+
+    def find(name: str) -> Path:
+        if not (home / name).is_dir():
+            miniatures.write(home / name, [catalog.get(name)], FEW)
+        return home / name
+
+    return find
+
+
+@pytest.fixture
+def bare_root(root_of: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Path]:
+    """The same as it is downloaded: without what is hidden."""
+
+    def find(name: str) -> Path:
+        root = tmp_path / "bare"
+        shutil.copytree(root_of(name), root)
+        for inner in HIDDEN[name][1]:
+            path = root / inner
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return root
+
+    return find
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_a_hidden_split_has_the_official_count_and_is_not_scored(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = catalog.get(name)
+    assert (row.truth, row.num_samples) == ("private", HIDDEN[name][0])
+    call = ["score", name, str(tmp_path), "--data-root", str(tmp_path), "--work-dir", str(tmp_path / "work")]
+    assert main(call) == 2
+    assert f"leaderboards write RUN {name}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_what_is_downloaded_opens_as_with_its_truth(
+    root_of: Callable[[str], Path], bare_root: Callable[[str], Path], name: str
+) -> None:
+    row = catalog.get(name)
+    whole = catalog.open_samples(row, root_of(name), is_mini=True)
+    row = replace(row, num_samples=len(whole))
+    bare = catalog.open_samples(row, bare_root(name))
+    assert bare.ids == whole.ids
+    for left, right in zip(bare, whole, strict=True):
+        assert (left.size, len(left.frames), left.prompt) == (right.size, len(right.frames), right.prompt)
+        assert left.frames[0].is_file() and left.truth is not None
+        with pytest.raises(DataError, match="not public"):
+            left.truth.frames[0]
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_an_archive_is_written_without_the_truth(
+    root_of: Callable[[str], Path], bare_root: Callable[[str], Path], tmp_path: Path, name: str
+) -> None:
+    row = catalog.get(name)
+    answers = {one.sample_id: replayed(one) for one in catalog.open_samples(row, root_of(name), is_mini=True)}
+    bare = catalog.open_samples(replace(row, num_samples=len(answers)), bare_root(name))
+    target = tmp_path / form_of(row).archive_name(row, "ours")
+    found = writing.write(row, bare, PredictionSet(tuple(answers), answers.__getitem__), target)
+    assert not has_errors(found) and not validation.validate(row, target, bare)
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_a_split_that_is_not_there_says_what_was_looked_for(tmp_path: Path, name: str) -> None:
+    row = catalog.get(name)
+    with pytest.raises(catalog.DataNotFound) as caught:
+        catalog.open_samples(row, tmp_path)
+    (problem,) = caught.value.problems
+    assert row.layout.landmark(row).rstrip("/") in problem.message
