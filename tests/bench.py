@@ -39,8 +39,15 @@ HEADER = (
     "ours / its peak",
     "asked",
 )
-DIFFERENT = frozenset({("lvis", "faster-coco-eval"), ("lvis", "hotcoco"), ("tracking", "motmetrics")})
-"""Tools whose score is not the official one: LVIS truth without area, IDF1 for HOTA."""
+DIFFERENT = frozenset(
+    {
+        ("lvis", "faster-coco-eval"),
+        ("lvis", "hotcoco"),
+        ("tracking", "motmetrics"),
+        ("video_objects", "vos-benchmark"),
+    }
+)
+"""Tools whose score may be another: detections without area in LVIS, IDF1 for HOTA, other rules for frames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,8 +194,9 @@ def page(lines: Sequence[Sequence[str]], options: argparse.Namespace, loads: Seq
         f"Made by `make bench` on {machine()}: median of {options.repeats}, share {options.share:g} of the inputs, "
         f"load of the machine {min(loads):.1f} to {max(loads):.1f}. CPU seconds (user and system) of reading and "
         "scoring in one process; peak memory of the whole process, imports included. A ratio above 1 means that we "
-        "need more. `asked` stands beside the tool that the target is about: the fastest peer, or decoding. LVIS of "
-        "hotcoco and of faster-coco-eval is not lvis-api's number; the score of motmetrics is IDF1.\n\n"
+        "need more. `asked` stands beside the tool that the target is about: the fastest peer, or decoding. The score "
+        "of motmetrics is IDF1; vos-benchmark counts other frames. Our command also diagnoses: up to 32 samples are "
+        "looked at twice, which weighs in sets as small as these.\n\n"
     )
     return text + "\n".join(table) + "\n"
 

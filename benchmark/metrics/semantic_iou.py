@@ -21,7 +21,7 @@ from benchmark.contract import LabelMap, Pooled, Prediction, Sample, Scores, Sta
 from benchmark.labels import LabelSet
 from benchmark.metrics import frames, laws
 from benchmark.metrics.entry import MetricEntry, Protocol
-from benchmark.runs import Runs, joint_runs
+from benchmark.runs import Runs, run_edges
 
 Convention = Literal["present", "all", "union"]
 EMPTY: dict[str, NDArray[Any]] = {"cell": np.zeros(0, np.int64), "pixels": np.zeros(0, np.int64)}
@@ -91,12 +91,14 @@ def confusion(
     truth, found: uint16 [H, W]. Cell truth * (num_classes + 1) + prediction; every value from num_classes on falls into
     the last row or column.
     """
-    of_truth, of_found = joint_runs(truth, found)
+    sides = truth.ravel(), found.ravel()
+    edge = run_edges(*sides)
+    of_truth, of_found = (Runs(size=truth.shape, edge=edge, value=side.take(edge[:-1])) for side in sides)
     return confusion_of_runs(of_truth, of_found, num_classes)
 
 
 def confusion_of_runs(truth: Runs, found: Runs, num_classes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """`confusion`, int64 [N] twice, of joint runs: a run counts once, with its length, and there are few of them."""
+    """`confusion`, int64 [N] twice, of joint runs in any order: a run counts once, with its length; they are few."""
     side = num_classes + 1
     codes = np.minimum(truth.value, num_classes).astype(np.intp) * side
     codes += np.minimum(found.value, num_classes)
