@@ -1,7 +1,7 @@
 """The commands of `python -m benchmark`: list, describe, doctor, audit, score, demo.
 
 Exit codes: 0 done, 1 the doctor found something broken, 2 the input or the call is wrong, in one clear line for each
-problem.
+problem. Commands import what they need when they are called, so that the help is there at once.
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from benchmark import catalog, overview, scoring
-from benchmark.catalog import BENCHMARKS
-from benchmark.formats import archives
-from benchmark.labels import suggestion
 from benchmark.problems import BenchmarkError, DataError, UsageError
 from benchmark.progress import Progress
-from benchmark.trust.suspicion import Diagnosis
+
+if TYPE_CHECKING:
+    from benchmark.catalog import Benchmark
 
 MAX_LINES = 100
 """Problems that are printed; the rest is counted."""
@@ -106,13 +104,17 @@ class _Parser(argparse.ArgumentParser):
     """argparse whose complaints are one line, with a suggestion for a mistyped command."""
 
     def error(self, message: str) -> Any:
+        from benchmark.labels import suggestion
+
         wrong = next((word for word in sys.argv[1:2] if not word.startswith("-") and word not in COMMANDS), "")
         near = suggestion(wrong, COMMANDS) if wrong and "invalid choice" in message else ""
         self.exit(2, f"{self.prog}: {message}.{near} See {self.prog} --help\n")
 
 
 def _list(options: argparse.Namespace) -> int:
-    rows = list(BENCHMARKS.values())
+    from benchmark import catalog, overview
+
+    rows = list(catalog.BENCHMARKS.values())
     if options.json:
         print(json.dumps([overview.facts(row) for row in rows], indent=1))
     else:
@@ -121,13 +123,17 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _describe(options: argparse.Namespace) -> int:
+    from benchmark import catalog, overview
+
     root = options.data_root
     if options.name is None:
         from benchmark.minidata import clip_difficulty, difficulty
 
         root = root or _mini_root()
         if not catalog.is_mini_root(root):
-            raise UsageError(f"{root} is not the mini data. Name a benchmark to describe: {', '.join(BENCHMARKS)}.")
+            raise UsageError(
+                f"{root} is not the mini data. Name a benchmark to describe: {', '.join(catalog.BENCHMARKS)}."
+            )
         print(*difficulty.describe(root), sep="\n")
         if options.data_root is None:
             print("", *clip_difficulty.describe(), sep="\n")
@@ -143,7 +149,7 @@ def _describe(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from benchmark import doctor
+    from benchmark import doctor, overview
 
     _check_out(options.out)
     with Progress("examining") as progress:
@@ -159,7 +165,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _audit(options: argparse.Namespace) -> int:
-    from benchmark import audit
+    from benchmark import audit, overview
 
     _check_out(options.out)
     with Progress("comparing") as progress:
@@ -172,16 +178,24 @@ def _audit(options: argparse.Namespace) -> int:
 
 
 def _check_out(path: Path | None) -> None:
+    from benchmark import scoring
+
     if path is not None:
         scoring.check_target(path, is_folder=False)
 
 
 def _keep(path: Path | None, content: Any) -> None:
+    from benchmark import store
+
     if path is not None:
-        scoring.store.write_json(path, content)
+        store.write_json(path, content)
 
 
 def _score(options: argparse.Namespace) -> int:
+    from benchmark import catalog, scoring
+    from benchmark.formats import archives
+    from benchmark.trust.suspicion import Diagnosis
+
     row = catalog.get(options.name)
     _check_out(options.out)
     root = options.data_root
@@ -200,8 +214,7 @@ def _score(options: argparse.Namespace) -> int:
     with Progress(f"scoring {row.name}") as progress:
         outcome = scoring.score(request, work_dir=None if options.no_stats else work_dir, report=progress.update)
     path = scoring.keep(request, outcome, work_dir, with_stats=not options.no_stats)
-    if options.out is not None:
-        scoring.store.write_json(options.out, outcome.record)
+    _keep(options.out, outcome.record)
     print(*_score_lines(outcome.record), sep="\n")
     for one in outcome.record["diagnoses"]:
         print(f"warning: {Diagnosis(**one)}", file=sys.stderr)
@@ -212,6 +225,8 @@ def _score(options: argparse.Namespace) -> int:
 
 def _score_lines(record: Mapping[str, Any]) -> list[str]:
     """A small table: score, percent, 95 % interval; then coverage and notes."""
+    from benchmark import overview
+
     lines = [f"{record['display_name']}, protocol {record['protocol']}"]
     if not record["truth_is_official"] and not record["is_mini"]:
         lines.append(f"against {record['truth']} (not the official split: counts are not enforced)")
@@ -231,7 +246,7 @@ def _score_lines(record: Mapping[str, Any]) -> list[str]:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from benchmark import demo
+    from benchmark import demo, scoring
 
     scoring.check_target(options.work_dir, is_folder=True)
     return demo.run(options.work_dir, say=lambda line: print(line, flush=True))
@@ -243,12 +258,13 @@ def _mini_root() -> Path:
     return generate.ensure()
 
 
-def _miniature(row: catalog.Benchmark) -> Path:
+def _miniature(row: Benchmark) -> Path:
     """The data root of the row's miniature, generated at its first use."""
+    from benchmark import catalog
     from benchmark.minidata import miniatures
 
     with Progress(f"mini data of {row.dataset}"):
-        return miniatures.root_of(row, [*BENCHMARKS.values(), *catalog.TRAINING.values()])
+        return miniatures.root_of(row, [*catalog.BENCHMARKS.values(), *catalog.TRAINING.values()])
 
 
 def _shown(error: DataError) -> list[str]:

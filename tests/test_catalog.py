@@ -211,6 +211,16 @@ def test_describe_says_where_the_data_are_looked_for(root: Path, capsys: pytest.
     assert "3 images below" in text
 
 
+def test_the_help_loads_neither_the_catalogue_nor_numpy() -> None:
+    code = (
+        "import contextlib, sys; from benchmark.__main__ import main\n"
+        "with contextlib.suppress(SystemExit): main(['--help'])\n"
+        "print(sorted({'benchmark.catalog', 'numpy', 'cv2', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]" and "doctor" in done.stdout
+
+
 def test_commands_start_fast_and_without_torch() -> None:
     code = (
         "import sys; from benchmark.__main__ import main; main(['list']); "
