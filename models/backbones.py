@@ -133,9 +133,9 @@ class BottleneckBlock(nn.Module):
 class Stem(nn.Module):
     """A 7x7 convolution of stride 2 and a 3x3 maximum of stride 2."""
 
-    def __init__(self, out_channels: int, *, norm: Norm) -> None:
+    def __init__(self, out_channels: int, *, norm: Norm, in_channels: int = 3) -> None:
         super().__init__()
-        self.conv1 = ConvNorm(3, out_channels=out_channels, kernel=7, stride=2, norm=norm)
+        self.conv1 = ConvNorm(in_channels, out_channels=out_channels, kernel=7, stride=2, norm=norm)
 
     def forward(self, image_B3HW: Tensor) -> Tensor:
         """The map at stride 4."""
@@ -147,6 +147,7 @@ class ResNet(nn.Module):
 
     `ResNet(depth=50, norm="frozen_bn")` is OneFormer's R50 for ADE20K and COCO, `norm="sync_bn"` that for Cityscapes;
     no stage is frozen and no norm follows the outputs. `widths` and `stem_width` make small ones.
+    in_channels: 4 where a target mask comes with the image.
     """
 
     def __init__(
@@ -156,11 +157,12 @@ class ResNet(nn.Module):
         widths: Sequence[int] | None = None,
         stem_width: int = 64,
         norm: Norm = "frozen_bn",
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
         depths, block, expansion = _plan(depth)
         self.channels = tuple(widths or [expansion * width for width in (64, 128, 256, 512)])
-        self.stem = Stem(stem_width, norm=norm)
+        self.stem = Stem(stem_width, norm=norm, in_channels=in_channels)
         in_channels = stem_width
         for stage, (num_blocks, width) in enumerate(zip(depths, self.channels, strict=True)):
             blocks: list[nn.Module] = []

@@ -40,7 +40,8 @@ class ConvNeXtBlock(nn.Module):
 class ConvNeXt(nn.Module):
     """Four stages of ConvNeXt blocks.
 
-    ConvNeXt-L: the default values. ConvNeXt-XL: `widths=(256, 512, 1024, 2048)`.
+    ConvNeXt-L: the default values. ConvNeXt-XL: `widths=(256, 512, 1024, 2048)`. in_channels: 4 where a target mask
+    comes with the image. norm_finest: the map at stride 4 has a norm of its own; UNINEXT does not read it.
     """
 
     def __init__(
@@ -49,16 +50,18 @@ class ConvNeXt(nn.Module):
         widths: Sequence[int] = (192, 384, 768, 1536),
         depths: Sequence[int] = (3, 3, 27, 3),
         drop_path: float = 0.4,
+        in_channels: int = 3,
+        norm_finest: bool = True,
     ) -> None:
         super().__init__()
         self.channels = tuple(widths)
         self.downsample_layers = nn.ModuleList()
         self.stages = nn.ModuleList()
-        in_channels = 3
         for stage, (width, rates) in enumerate(zip(widths, drop_path_rates(depths, drop_path), strict=True)):
             self.downsample_layers.append(_downsampling(in_channels, width, is_first=stage == 0))
             self.stages.append(nn.Sequential(*[ConvNeXtBlock(width, drop_path=rate) for rate in rates]))
-            self.add_module(f"norm{stage}", ChannelNorm(width, eps=EPS))
+            has_norm = norm_finest or stage > 0
+            self.add_module(f"norm{stage}", ChannelNorm(width, eps=EPS) if has_norm else nn.Identity())
             in_channels = width
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):

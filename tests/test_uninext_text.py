@@ -20,7 +20,8 @@ from models.text_prompts import (
     expression_prompt,
 )
 
-PIECES = "[PAD] [UNK] [CLS] [SEP] [MASK] . red fire hydra ##nt dog cat gi ##raf ##fe".split()
+WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "red", "fire", "dog", "cat", "gi", "hydra")
+PIECES = (*WORDS, "##nt", "##raf", "##fe")
 
 
 @pytest.fixture(scope="module")
