@@ -85,12 +85,36 @@ class MultiScaleDeformableAttention(nn.Module):
         with torch.no_grad():
             self.sampling_offsets.bias.copy_(offsets.expand(-1, self.num_levels, -1, -1).flatten())
 
-    def forward(self, query: Tensor, value: Tensor, *, reference_points: Tensor, spatial_shapes: Sizes) -> Tensor:
-        """float [B, Q, D]. query: [B, Q, D]. value: [B, S, D]. reference_points: [Q, 2] as (x, y) in 0..1."""
+    def forward(
+        self,
+        query: Tensor,
+        value: Tensor,
+        *,
+        reference_points: Tensor,
+        spatial_shapes: Sizes,
+        value_valid: Tensor | None = None,
+    ) -> Tensor:
+        """float [B, Q, D]. query: [B, Q, D]. value: [B, S, D].
+
+        reference_points: [Q, 2] as (x, y) in 0..1, [B, Q, L, 2] where they differ by level, or boxes [B, Q, L, 4] as
+        (x, y, width, height), whose half sizes then scale the offsets. value_valid: bool [B, S], False counts zero.
+        """
+        values = self.value_proj(value)
+        if value_valid is not None:
+            values = values.masked_fill(~value_valid[..., None], 0.0)
         grid = (self.num_heads, self.num_levels, self.num_points)
-        values = self.value_proj(value).unflatten(-1, (self.num_heads, -1))
         offsets = self.sampling_offsets(query).unflatten(-1, (*grid, 2))
         weights = self.attention_weights(query).unflatten(-1, (self.num_heads, -1)).softmax(-1).unflatten(-1, grid[1:])
-        extent = offsets.new_tensor([[width, height] for height, width in spatial_shapes])
-        locations = reference_points[None, :, None, None, None, :] + offsets / extent[:, None, :]
+        locations = self._locations(offsets, reference_points, spatial_shapes)
+        values = values.unflatten(-1, (self.num_heads, -1))
         return self.output_proj(deformable_attention(values, spatial_shapes, locations, weights))
+
+    def _locations(self, offsets: Tensor, reference_points: Tensor, spatial_shapes: Sizes) -> Tensor:
+        """Sampling places [B, Q, M, L, P, 2] in 0..1 from offsets of that shape, in pixels or in steps of the box."""
+        points = reference_points[None, :, None] if reference_points.ndim == 2 else reference_points
+        points = points[:, :, None, :, None, :]
+        if points.shape[-1] == 4:
+            centre, size = points.split(2, dim=-1)
+            return centre + offsets / self.num_points * size * 0.5
+        extent = offsets.new_tensor([[width, height] for height, width in spatial_shapes])
+        return points + offsets / extent[:, None, :]

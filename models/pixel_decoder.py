@@ -35,9 +35,22 @@ class PixelDecoderLayer(nn.Module):
         self.ffn = FeedForward(dim, hidden_dim=hidden_dim, dropout=dropout)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, *, position: Tensor, reference_points: Tensor, spatial_shapes: Sizes) -> Tensor:
-        """float [B, S, D]. x: [B, S, D], all levels one after the other. position: [S, D]. reference_points: [S, 2]."""
-        found = self.attention(x + position, x, reference_points=reference_points, spatial_shapes=spatial_shapes)
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        position: Tensor,
+        reference_points: Tensor,
+        spatial_shapes: Sizes,
+        valid: Tensor | None = None,
+    ) -> Tensor:
+        """float [B, S, D]. x: [B, S, D], all levels one after the other. position: [S, D] or [B, S, D].
+
+        reference_points: [S, 2] or [B, S, L, 2]. valid: bool [B, S], False on padding, which nobody sees.
+        """
+        found = self.attention(
+            x + position, x, reference_points=reference_points, spatial_shapes=spatial_shapes, value_valid=valid
+        )
         x = self.attention_norm(x + self.dropout(found))
         return self.ffn_norm(x + self.dropout(self.ffn(x)))
 

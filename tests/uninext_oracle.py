@@ -103,6 +103,10 @@ class Oracle:
     def __contains__(self, name: str) -> bool:
         return name in self._arrays.files
 
+    def names(self) -> list[str]:
+        """Of all stored tensors."""
+        return list(self._arrays.files)
+
     def array(self, name: str) -> NDArray[Any]:
         """A stored array as it is."""
         return self._arrays[name]
