@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from uninext_oracle import NUM_QUERIES, Oracle, fill, token_ids
+from uninext_oracle import NUM_QUERIES, Oracle, draw, token_ids
 
 from models.attention import Mlp
 from models.backbones import ResNet
+from models.checkpoints import convert, to_uninext
 from models.deformable_decoder import DeformableDecoder
 from models.discovery import Discovered, ImageFeatures, ObjectDiscovery
 from models.feature_levels import LevelProjection
@@ -31,13 +34,14 @@ def build(
     template_backbone: nn.Module | None = None,
     num_queries: int = 900,
     text_layers: int = 12,
+    vocabulary_size: int = 30522,
     stride: int = 32,
 ) -> ObjectDiscovery:
     """The published sizes; video-level if there is a backbone for templates."""
     is_video = template_backbone is not None
     return ObjectDiscovery(
         backbone,
-        text_encoder=BertTextEncoder(num_layers=text_layers),
+        text_encoder=BertTextEncoder(num_layers=text_layers, vocabulary_size=vocabulary_size),
         level_projection=LevelProjection(channels),
         fusion=EarlyFusion(),
         encoder=DeformableEncoder(),
@@ -54,19 +58,30 @@ def build(
     )
 
 
-def oracle_model() -> ObjectDiscovery:
-    """The video-level model of the reference tensors; the image-level one has the same weights in fewer places."""
-    model = build(
+def oracle_model(*, is_video: bool = True) -> ObjectDiscovery:
+    """The model of the reference tensors, with empty weights."""
+    return build(
         ResNet(),
         channels=(512, 1024, 2048),
-        template_backbone=ResNet(in_channels=4),
+        template_backbone=ResNet(in_channels=4) if is_video else None,
         num_queries=NUM_QUERIES,
         text_layers=2,
         stride=1,
     )
-    for name, child in model.named_children():
-        fill(child, name)
-    return model
+
+
+def drawn_state(model: ObjectDiscovery) -> dict[str, Tensor]:
+    """The rule's weights under the authors' names, for a model of any size."""
+    shapes = {key: tuple(tensor.shape) for key, tensor in to_uninext(model.state_dict()).items()}
+    state = {key: torch.from_numpy(draw(canonical(key), shape)) for key, shape in shapes.items() if "_iter" not in key}
+    return state | {"criterion._iter": torch.zeros(1)}
+
+
+def canonical(key: str) -> str:
+    """The name whose weights a key has: the decoder's heads are kept twice."""
+    for heads in ("class_embed", "bbox_embed"):
+        key = key.replace(f"detr.detr.transformer.decoder.{heads}", f"detr.detr.{heads}")
+    return key
 
 
 class Recorder:
@@ -84,10 +99,14 @@ class Recorder:
 
 
 class Tracer:
-    """Runs the cases of the reference files."""
+    """Runs the cases of the reference files on weights that came through the converter."""
 
-    def __init__(self, model: ObjectDiscovery) -> None:
-        self.model = model
+    def __init__(self) -> None:
+        self.model = model = oracle_model()
+        state, report = convert(drawn_state(model), layout="uninext", model=model)
+        assert report.problems("") == ()
+        model.load_state_dict(state)
+        model.eval()
         position_mlp = model.decoder.position_mlp
         assert isinstance(position_mlp, Mlp)
         self.layers, self.positions = Recorder(model.encoder.layers), Recorder([position_mlp])
@@ -151,3 +170,15 @@ class Tracer:
         positions = oracle.case.get("label_to_token_positions")
         tokens = list(positions.values()) if positions else [[0]]
         return named | {"class_logits": class_logits(named["retrieval_logits"], tokens)}
+
+
+@cache
+def tracer() -> Tracer:
+    """One tracer for all tests of a process."""
+    return Tracer()
+
+
+@cache
+def traced(folder: Path, case: str) -> tuple[dict[str, Tensor], Discovered]:
+    """`Tracer.run` of a case, computed once a process. folder: of the reference files."""
+    return tracer().run(Oracle(folder, case))
