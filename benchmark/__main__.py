@@ -10,18 +10,16 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.problems import BenchmarkError, DataError, UsageError
+from benchmark.problems import BenchmarkError, DataError, UsageError, shortened
 from benchmark.progress import Progress
 
 if TYPE_CHECKING:
     from benchmark.catalog import Benchmark
 
-MAX_LINES = 100
-"""Problems that are printed; the rest is counted."""
 COMMANDS = ("list", "describe", "doctor", "audit", "score", "demo")
 
 
@@ -192,7 +190,7 @@ def _keep(path: Path | None, content: Any) -> None:
 
 
 def _score(options: argparse.Namespace) -> int:
-    from benchmark import catalog, scoring
+    from benchmark import catalog, score_lines, scoring
     from benchmark.formats import archives
     from benchmark.trust.suspicion import Diagnosis
 
@@ -215,34 +213,12 @@ def _score(options: argparse.Namespace) -> int:
         outcome = scoring.score(request, work_dir=None if options.no_stats else work_dir, report=progress.update)
     path = scoring.keep(request, outcome, work_dir, with_stats=not options.no_stats)
     _keep(options.out, outcome.record)
-    print(*_score_lines(outcome.record), sep="\n")
+    print(*score_lines.of(outcome.record, row.unit), sep="\n")
     for one in outcome.record["diagnoses"]:
         print(f"warning: {Diagnosis(**one)}", file=sys.stderr)
     print(f"predictions: read as {archives.kind_of(options.predictions)}")
-    print(f"record: {options.out or path}")
+    print(f"record: {path}" + ("" if options.out is None else f", copied to {options.out}"))
     return 0
-
-
-def _score_lines(record: Mapping[str, Any]) -> list[str]:
-    """A small table: score, percent, 95 % interval; then coverage and notes."""
-    from benchmark import overview
-
-    lines = [f"{record['display_name']}, protocol {record['protocol']}"]
-    if not record["truth_is_official"] and not record["is_mini"]:
-        lines.append(f"against {record['truth']} (not the official split: counts are not enforced)")
-    if record["missing"]:
-        first = ", ".join(record["missing"][:3])
-        lines.append(
-            f"coverage {record['num_scored']:,} of {record['num_expected']:,}: no headline number; missing {first}"
-            f"{', ...' if len(record['missing']) > 3 else ''}"
-        )
-    rows = [["score", "%", "95 % interval"]]
-    for name, value in record["scores"].items():
-        low, high = record["intervals"].get(name, (None, None))
-        span = "" if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
-        rows.append([name, "—" if value is None else f"{100 * value:.2f}", span])
-    lines += [f"  {line}" for line in overview.aligned(rows)]
-    return lines + [f"note: {count:,} {note}" for note, count in record["notes"].items()]
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -268,9 +244,7 @@ def _miniature(row: Benchmark) -> Path:
 
 
 def _shown(error: DataError) -> list[str]:
-    lines = [str(problem).replace("\n", " ") for problem in error.problems]
-    rest = len(lines) - MAX_LINES
-    return lines if rest <= 0 else [*lines[:MAX_LINES], f"... and {rest:,} more problems."]
+    return shortened(str(problem).replace("\n", " ") for problem in error.problems)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def table(rows: Sequence[Benchmark], num_training: int) -> list[str]:
     cells = [list(COLUMNS), *(_cells(row) for row in rows)]
     last = f"{len(rows)} benchmarks; {num_training} training splits more, named ..._train, which 'describe' knows too."
     return [
-        *aligned(cells),
+        *aligned(cells, numbers=(COLUMNS.index("count"),)),
         "",
         last,
         "count: of what is scored one by one: images, videos, or texts with their picture or video; — is not stated.",
@@ -61,7 +61,7 @@ def describe(row: Benchmark) -> list[str]:
         "task": f"{row.task}, split {row.split}, {_counted(row)}",
         "truth": row.truth,
         "server": "none" if server is None else f"{server}, {server.address}, checked {server.checked}",
-        "classes": f"{label_set.num_classes} ({num_things} things) of {label_set.name}",
+        "classes": f"{label_set.num_classes} ({num_things} thing{'s' * (num_things != 1)}) of {label_set.name}",
         "score": f"{row.main_score}, metric {row.metric} (equal to {metrics.METRICS[row.metric].tool})",
         "protocol": f"{row.protocols[0]}{others}",
         "version": str(row.version),
@@ -72,18 +72,24 @@ def describe(row: Benchmark) -> list[str]:
     return [f"{name:<12}{value}" for name, value in lines.items()]
 
 
-def aligned(rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of cells of equal width. rows: at least one, all of one length."""
+def aligned(rows: Iterable[Sequence[str]], numbers: Sequence[int] = ()) -> list[str]:
+    """Lines of cells of equal width. rows: at least one, all of one length. numbers: columns that are flush right."""
     listed = list(rows)
     widths = [max(map(len, column)) for column in zip(*listed, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in listed]
+    return [
+        "  ".join(
+            cell.rjust(width) if place in numbers else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in listed
+    ]
 
 
 def _cells(row: Benchmark) -> list[str]:
     others = f" +{len(row.protocols) - 1}" if row.protocols[1:] else ""
     protocol, server = f"{row.protocols[0]}{others}", servers.words_for(row.name)
     return [
-        row.name, str(row.task), row.split, _count(row).rjust(7), row.main_score, row.metric, protocol,
+        row.name, str(row.task), row.split, _count(row), row.main_score, row.metric, protocol,
         row.truth, server,
     ]  # fmt: skip
 

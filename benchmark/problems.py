@@ -6,11 +6,15 @@ them at once. Commands print each problem as one line and exit with code 2.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 LONGEST = 400
 """Characters of a place and of a message that are shown; the values in them may fill a file."""
+MOST_LINES, MOST_ALIKE = 100, 10
+"""Problems that are printed, in all and of one kind; the rest is counted."""
+_VARYING = re.compile(r"'[^']*'|\d+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,23 @@ class DataError(BenchmarkError):
 
 class UsageError(BenchmarkError):
     """The command line asks for something that does not exist or does not fit together."""
+
+
+def shortened(lines: Iterable[str]) -> list[str]:
+    """Lines of problems, those of one kind together, and counts of what is left out.
+
+    Of one kind are lines that differ in their place (up to the first colon), in numbers and in quoted words: a file
+    made for another benchmark is wrong in every entry, and other faults must not drown in that.
+    """
+    kinds: dict[str, list[str]] = {}
+    for line in lines:
+        kinds.setdefault(_VARYING.sub("", line.partition(": ")[2] or line), []).append(line)
+    shown: list[str] = []
+    for alike in kinds.values():
+        rest = len(alike) - MOST_ALIKE
+        shown += alike if rest < 2 else [*alike[:MOST_ALIKE], f"... and {rest:,} more like the {MOST_ALIKE} above."]
+    rest = sum(map(len, kinds.values())) - MOST_LINES
+    return shown if len(shown) <= MOST_LINES else [*shown[:MOST_LINES], f"... and {rest:,} more problems."]
 
 
 def raise_if_any(problems: Iterable[Problem]) -> None:

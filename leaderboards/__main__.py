@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.labels import suggestion
-from benchmark.problems import BenchmarkError, DataError, UsageError
+from benchmark.problems import BenchmarkError, DataError, UsageError, shortened
 from leaderboards.problems import ERROR, Problem, has_errors
 
 COMMANDS = ("list", "write", "validate")
-MAX_LINES = 100
-"""Problems that are printed; the rest is counted."""
 SUBMISSION, RESULT = "submission", "validation.json"
 
 
@@ -30,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options))
     except DataError as error:
         lines = [str(problem).replace("\n", " ") for problem in error.problems]
-        print(*_cut(lines), sep="\n", file=sys.stderr)
+        print(*shortened(lines), sep="\n", file=sys.stderr)
     except BenchmarkError as error:
         print(f"leaderboards: {error}", file=sys.stderr)
     except OSError as error:
@@ -166,12 +164,7 @@ def _validate(options: argparse.Namespace) -> int:
 def _tell(found: Sequence[Problem]) -> None:
     lines = [str(problem).replace("\n", " ") for problem in found]
     if lines:
-        print(*_cut(lines), sep="\n")
-
-
-def _cut(lines: list[str]) -> list[str]:
-    rest = len(lines) - MAX_LINES
-    return lines if rest <= 0 else [*lines[:MAX_LINES], f"... and {rest:,} more problems."]
+        print(*shortened(lines), sep="\n")
 
 
 def _facts(problem: Problem) -> dict[str, str]:
