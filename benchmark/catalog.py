@@ -135,7 +135,7 @@ def is_mini_root(root: Path) -> bool:
 
 def is_of_the_suite(row: Benchmark) -> bool:
     """Whether the suite evaluates the row; the committed example predictions hold these."""
-    return row.dataset in OF_THE_SUITE and row.task is not Task.DETECTION
+    return row.dataset in OF_THE_SUITE and row.task is not Task.DETECTION and row.truth == "public"
 
 
 def open_listing(row: Benchmark, root: Path | None, *, truth: Path | None = None, is_mini: bool = False) -> Listing:

@@ -73,7 +73,7 @@ def data_root(source: Source, row: Benchmark, given: Path | None) -> Path:
 
 def mini_root(row: Benchmark) -> Path:
     """The root of the row's miniature, generated unless it is there. Raises UsageError where there is none."""
-    if row.dataset in miniatures.OF_THE_SUITE:
+    if miniatures.is_generated(row):
         return generate.ensure()
     if not isinstance(row.layout, WritesScenes):
         raise UsageError(f"{row.name} has no miniature yet. Give --data-root DIR.")

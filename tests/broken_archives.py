@@ -25,7 +25,6 @@ from leaderboards.families import form_of
 
 Break = Callable[[Path], object]
 Case = tuple[str, Break, list[str]]
-STILL = ("coco", "ade20k", "cityscapes")
 INSTANCES, PANOPTIC = "detections_val2017_ours_results.json", "panoptic_val2017_ours_results"
 TABLE = "openimages_detection_challenge2019_val_ours.csv"
 
@@ -51,9 +50,9 @@ class Archives:
     def root(self, name: str) -> Path:
         """A data root with the row."""
         row = catalog.get(name)
-        root = self.home / ("still" if row.dataset in STILL else name)
+        root = self.home / ("suite" if miniatures.is_generated(row) else name)
         if not root.is_dir():
-            if row.dataset in STILL:
+            if miniatures.is_generated(row):
                 return write_root(root, ["val"])
             # Which classes training has seen is part of a validation split of YouTube-VOS.
             rows = (*catalog.BENCHMARKS.values(), *catalog.TRAINING.values()) if "youtube_vos" in name else (row,)

@@ -13,11 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from broken_archives import CASES, COCO, STILL, Archives, Break, pack
+from broken_archives import CASES, COCO, Archives, Break, pack
 from replay import replayed
 
 from benchmark import catalog, scoring, servers, store
 from benchmark.__main__ import main as benchmark
+from benchmark.minidata import miniatures
 from leaderboards import packing, track_texts, validation
 from leaderboards.__main__ import main
 from leaderboards.families import form_of
@@ -51,7 +52,7 @@ def test_a_broken_rule_gives_exactly_its_problem(
     assert all(one.remedy and str(tmp_path) not in str(one) for one in found), lines
 
 
-@pytest.mark.parametrize("name", [one for one, row in catalog.BENCHMARKS.items() if row.dataset in STILL])
+@pytest.mark.parametrize("name", [one for one, row in catalog.BENCHMARKS.items() if miniatures.is_generated(row)])
 def test_an_archive_of_images_scores_what_its_files_score(archives: Archives, tmp_path: Path, name: str) -> None:
     row, root = catalog.get(name), archives.root(name)
     samples = catalog.open_samples(row, root, is_mini=True)

@@ -17,7 +17,7 @@ from replay import nothing, replayed
 from benchmark import catalog, scoring
 from benchmark.__main__ import main
 from benchmark.contract import Prediction, Sample
-from benchmark.minidata import miniatures
+from benchmark.minidata import generate, miniatures
 from benchmark.row import WritesScenes
 from leaderboards.__main__ import main as leaderboards
 from leaderboards.families import form_of
@@ -25,19 +25,24 @@ from leaderboards.families import form_of
 ROWS = {**catalog.BENCHMARKS, **catalog.TRAINING}
 WRITTEN = [name for name, row in ROWS.items() if isinstance(row.layout, WritesScenes)]
 AT_LEAST_IMAGES, AT_LEAST_CLIPS = 40, 6
+SUITE = {"train": 40, "val": 40, "heldout": 1}
+"""Scenes of the data that the suite trains on; the files do not depend on how many there are."""
 CLIP_TASKS = {"sot", "vos", "mot", "mots", "vis", "rvos"}
 
 
 @pytest.fixture(scope="session")
 def root_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The data root of a row's miniature; rows of one data set share it."""
+    """The data root of a row's miniature; rows of one data set share it. The suite's mini data are a part of them."""
     home, made = tmp_path_factory.mktemp("miniatures"), dict[str, Path]()
 
     def find(name: str) -> Path:
         row = ROWS[name]
-        if row.dataset not in made:
-            made[row.dataset] = miniatures.root_of(row, ROWS.values(), home / row.dataset)
-        return made[row.dataset]
+        key = "suite" if miniatures.is_generated(row) else row.dataset
+        if key == "suite" and key not in made:
+            made[key] = generate.ensure(home / key, sizes=SUITE, num_workers=1)
+        if key not in made:
+            made[key] = miniatures.root_of(row, ROWS.values(), home / key)
+        return made[key]
 
     return find
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from replay import replayed
 
-from benchmark import catalog
+from benchmark import catalog, doctor
 from benchmark.__main__ import main
 from benchmark.contract import PredictionSet
 from benchmark.minidata import miniatures
@@ -21,7 +21,13 @@ from leaderboards.families import form_of
 from leaderboards.problems import has_errors
 
 FEW = Pools(num_images={"train": 1, "val": 2}, num_clips={"train": 1, "val": 1})
+COCO = ("coco/annotations/instances_test-dev2017.json", "coco/annotations/panoptic_test-dev2017.json")
+COCO += ("coco/annotations/panoptic_test-dev2017", "coco/panoptic_semseg_test-dev2017")
+ADE20K = ("ade20k/ADEChallengeData2016",)
 HIDDEN = {
+    **{f"coco_{task}_test-dev2017": (20288, COCO) for task in ("panoptic", "instance", "detection")},
+    **{f"cityscapes_{task}_test": (1525, ("cityscapes/gtFine",)) for task in ("panoptic", "instance", "semantic")},
+    **{f"ade20k_{task}_test": (3352, ADE20K) for task in ("instance", "semantic")},
     "kitti_mots_test": (29, ("KITTI_MOTS/testing/instances", "KITTI_MOTS/testing/instances_txt")),
     "davis17_unsupervised_vos_test-dev": (30, ("DAVIS/Annotations_unsupervised",)),
     "davis17_unsupervised_vos_test-challenge": (30, ("DAVIS/Annotations_unsupervised",)),
@@ -70,7 +76,7 @@ def test_a_hidden_split_has_the_official_count_and_is_not_scored(
 
 @pytest.mark.parametrize("name", HIDDEN)
 def test_what_is_downloaded_opens_as_with_its_truth(
-    root_of: Callable[[str], Path], bare_root: Callable[[str], Path], name: str
+    root_of: Callable[[str], Path], bare_root: Callable[[str], Path], tmp_path: Path, name: str
 ) -> None:
     row = catalog.get(name)
     whole = catalog.open_samples(row, root_of(name), is_mini=True)
@@ -78,10 +84,13 @@ def test_what_is_downloaded_opens_as_with_its_truth(
     bare = catalog.open_samples(row, bare_root(name))
     assert bare.ids == whole.ids
     for left, right in zip(bare, whole, strict=True):
-        assert (left.size, len(left.frames), left.prompt) == (right.size, len(right.frames), right.prompt)
+        assert (left.size, left.prompt) == (right.size, right.prompt)
+        assert [one.name for one in left.frames] == [one.name for one in right.frames]
         assert left.frames[0].is_file() and left.truth is not None
         with pytest.raises(DataError, match="not public"):
             left.truth.frames[0]
+    (finding,) = doctor.examine(tmp_path / "bare", [row]).findings
+    assert not finding.problems and finding.has_pictures
 
 
 @pytest.mark.parametrize("name", HIDDEN)

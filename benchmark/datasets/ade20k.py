@@ -1,6 +1,7 @@
 """ADE20K, the scene parsing subset: semantic, instance and panoptic segmentation of 150 classes.
 
 {ade20k/, }ADEChallengeData2016/{images,annotations,annotations_instance}/validation/
+{ade20k/, }release_test/testing/ADE_test_00000001.jpg: the truth is hidden
 """
 
 from __future__ import annotations
@@ -10,17 +11,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
-from benchmark.datasets import panoptic_json
+from benchmark.datasets import hidden_images, panoptic_json
 from benchmark.datasets.pictures import Pictures, homes_of, read_label_maps, some, the_file, the_folder
-from benchmark.formats import ade20k_labels, coco_results, label_maps
-from benchmark.formats.ade20k import FOLDERS
+from benchmark.formats import ade20k, ade20k_labels, coco_results, label_maps
+from benchmark.formats.ade20k import FOLDERS, TEST_PICTURES
 from benchmark.formats.coco_results import Numbering
 from benchmark.formats.image_records import Image
 from benchmark.formats.listing import Listing
 from benchmark.row import Benchmark
 
-PLACES_FIRST: Mapping[str, int] = {"train": 0, "val": 20210}
+PLACES_FIRST: Mapping[str, int] = {"train": 0, "val": 20210, "test": 22210}
 """Number of a split's first image in the list that the Places challenge of 2017 counts through."""
 
 
@@ -31,12 +33,14 @@ class Ade20kLayout:
     how_to_get = "Download ADEChallengeData2016.zip and annotations_instance.tar from http://sceneparsing.csail.mit.edu"
 
     def landmark(self, row: Benchmark) -> str:
-        """The folder of label maps."""
-        return f"{_maps(row)}/{FOLDERS[row.split]}"
+        """The folder of label maps; of the test split that of the pictures."""
+        return TEST_PICTURES if row.truth == "private" else f"{_maps(row)}/{FOLDERS[row.split]}"
 
     def open(self, row: Benchmark, folder: Path) -> Listing | None:
-        """From the label maps; panoptic truth from its own JSON where there is one."""
+        """From the label maps; panoptic truth from its own JSON where there is one. Test pictures need no labels."""
         pictures = _pictures(row, [folder])
+        if row.truth == "private" and not (folder / _maps(row) / FOLDERS[row.split]).is_dir():
+            return hidden_images.of_folder(pictures.folder, ".jpg")
         semantic, instances = (folder / name / FOLDERS[row.split] for name in ("annotations", "annotations_instance"))
         path = folder / f"ade20k_{row.task.value}_{row.split}.json"
         if row.task is Task.PANOPTIC and path.is_file():
@@ -91,10 +95,16 @@ class Ade20kLayout:
         if row.task is Task.PANOPTIC:
             panoptic_json.write_predictions(row, path, predictions, str)
         elif row.task is Task.INSTANCE:
-            coco_results.write_results(path, predictions, _numbering(row, (), None))
+            first_image_id = PLACES_FIRST[row.split] if row.truth == "private" else None
+            coco_results.write_results(path, predictions, _numbering(row, (), first_image_id))
         else:
             encoding = label_maps.encoding_of(row.label_set)
             label_maps.write_predictions(path, predictions, encoding, lambda one: f"{one}.png")
+
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """Every split with the files of all tasks."""
+        for row in {one.split: one for one in rows}.values():
+            ade20k.write_split(root / self.roots[0], row.split, scenes.images(row), row.label_set)
 
 
 def places_numbering(row: Benchmark, sample_ids: Sequence[str]) -> Numbering:
@@ -126,12 +136,16 @@ def _pictures(row: Benchmark, homes: Iterable[Path]) -> Pictures:
     def name(of: str, image: Image | None) -> str:
         return of if of.endswith(".jpg") else f"{of}.jpg"
 
+    if row.split == "test":
+        near = [*homes]
+        return Pictures.below([*near, *(home.parent for home in near)], (TEST_PICTURES, "images/testing"), name)
     return Pictures.below(homes, (f"images/{FOLDERS[row.split]}", "images"), name)
 
 
 LAYOUT = Ade20kLayout()
 _row = partial(Benchmark, dataset="ade20k", labels="ade20k", layout=LAYOUT)
 _val = partial(_row, split="val", num_samples=2000)
+_hidden = partial(_row, split="test", num_samples=3352, truth="private")
 
 ROWS = (
     _val(
@@ -158,6 +172,25 @@ ROWS = (
         protocols=("all", "present", "union"),
         mini_protocol="present",
         notes="The official script counts an absent class as 0; on the full split every class occurs.",
+    ),
+    _hidden(
+        name="ade20k_instance_test",
+        task=Task.INSTANCE,
+        metric="ade20k_segm_ap",
+        main_score="AP",
+        protocols=("places", "coco"),
+        notes="The truth is hidden. The Places challenge of 2017 scored it, in numbers of its own: images are counted "
+        "over all splits, things from 1 to 100.",
+    ),
+    _hidden(
+        name="ade20k_semantic_test",
+        task=Task.SEMANTIC,
+        metric="semantic_iou",
+        main_score="mIoU",
+        protocols=("all", "present", "union"),
+        mini_protocol="present",
+        notes="The truth is hidden. The server takes PNGs of 1 to 150 at the size of the pictures and ranked by the "
+        "mean of pixel accuracy and mIoU.",
     ),
     _row(
         name="ade20k_panoptic_train",

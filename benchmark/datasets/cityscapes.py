@@ -1,16 +1,19 @@
 """Cityscapes, fine annotations: semantic, instance and panoptic segmentation of 19 classes.
 
 {cityscapes, Cityscapes, .}/gtFine/val/, gtFine/cityscapes_panoptic_val.json, leftImg8bit/val/
+
+The label files that come with the test pictures are dummies: ego vehicle and border alone are marked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
-from benchmark.datasets import panoptic_json
+from benchmark.datasets import hidden_images, panoptic_json
 from benchmark.datasets.pictures import (
     Pictures,
     homes_of,
@@ -19,10 +22,13 @@ from benchmark.datasets.pictures import (
     some_predictions,
     the_folder,
 )
-from benchmark.formats import cityscapes_labels, cityscapes_results, label_maps
+from benchmark.formats import cityscapes, cityscapes_labels, cityscapes_results, label_maps
 from benchmark.formats.image_records import Image
 from benchmark.formats.listing import Listing
 from benchmark.row import Benchmark
+
+PICTURES, PICTURE = "leftImg8bit", "_leftImg8bit.png"
+"""Folder of the pictures, and the end of their names."""
 
 
 class CityscapesLayout:
@@ -32,16 +38,18 @@ class CityscapesLayout:
     how_to_get = "Download leftImg8bit and gtFine from https://www.cityscapes-dataset.com (account needed)"
 
     def landmark(self, row: Benchmark) -> str:
-        """The folder of the cities."""
-        return f"gtFine/{row.split}"
+        """The folder of the cities; of the test split that of the pictures."""
+        return f"{PICTURES if row.truth == 'private' else 'gtFine'}/{row.split}"
 
     def open(self, row: Benchmark, folder: Path) -> Listing | None:
-        """From the label files; panoptic truth from its own JSON where there is one."""
-        truth = folder / self.landmark(row)
+        """From the label files; panoptic truth from its own JSON where there is one. Test pictures need no labels."""
+        truth = folder / "gtFine" / row.split
         pictures = _pictures(row, [folder])
+        path = folder / "gtFine" / f"cityscapes_panoptic_{row.split}.json"
+        if row.truth == "private" and not (truth.is_dir() or path.is_file()):
+            return hidden_images.of_folder(folder / self.landmark(row), PICTURE)
         if row.task is not Task.PANOPTIC:
             return _open_folder(row, truth, pictures) if truth.is_dir() else None
-        path = folder / "gtFine" / f"cityscapes_panoptic_{row.split}.json"
         if path.is_file():
             return panoptic_json.open_file(row, path, pictures)
         if not truth.is_dir():
@@ -84,6 +92,11 @@ class CityscapesLayout:
             encoding = label_maps.encoding_of(row.label_set)
             label_maps.write_predictions(path, predictions, encoding, lambda one: f"{one}_pred.png")
 
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """Every split with the files of all tasks."""
+        for row in {one.split: one for one in rows}.values():
+            cityscapes.write_split(root / self.roots[0], row.split, scenes.images(row), row.label_set)
+
 
 def _open_folder(row: Benchmark, folder: Path, pictures: Pictures) -> Listing:
     """Semantic or instance truth. folder: gtFine, the split in it, or a folder above or below."""
@@ -102,14 +115,21 @@ def _pictures(row: Benchmark, homes: Iterable[Path]) -> Pictures:
     def name(of: str, image: Image | None) -> str:
         sample_id = of if image is None else image.sample_id
         city = sample_id.rsplit("_", 2)[0]
-        return f"{city}/{sample_id}_leftImg8bit.png"
+        return f"{city}/{sample_id}{PICTURE}"
 
-    return Pictures.below(homes, (f"leftImg8bit/{row.split}",), name)
+    return Pictures.below(homes, (f"{PICTURES}/{row.split}",), name)
 
 
 LAYOUT = CityscapesLayout()
 _row = partial(Benchmark, dataset="cityscapes", labels="cityscapes", layout=LAYOUT)
 _val = partial(_row, split="val", num_samples=500)
+_hidden = partial(
+    _row,
+    split="test",
+    num_samples=1525,
+    truth="private",
+    notes="The truth is hidden; the label files among the downloads are dummies. The organisers' server scores it.",
+)
 
 ROWS = (
     _val(
@@ -136,6 +156,27 @@ ROWS = (
         main_score="mIoU",
         protocols=("official",),
         notes="Predictions hold label ids, not train ids.",
+    ),
+    _hidden(
+        name="cityscapes_panoptic_test",
+        task=Task.PANOPTIC,
+        metric="panoptic_quality",
+        main_score="PQ",
+        protocols=("coco",),
+    ),
+    _hidden(
+        name="cityscapes_instance_test",
+        task=Task.INSTANCE,
+        metric="cityscapes_instance_ap",
+        main_score="AP",
+        protocols=("official",),
+    ),
+    _hidden(
+        name="cityscapes_semantic_test",
+        task=Task.SEMANTIC,
+        metric="cityscapes_iou",
+        main_score="mIoU",
+        protocols=("official",),
     ),
     _row(
         name="cityscapes_panoptic_train",

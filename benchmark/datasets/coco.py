@@ -2,23 +2,27 @@
 
 {coco, COCO, .}/annotations/{instances,panoptic}_val2017.json, annotations/panoptic_val2017/, panoptic_semseg_val2017/,
 val2017/
+{coco, COCO, .}/annotations/image_info_test-dev2017.json, test2017/: the truth is hidden
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
-from benchmark.datasets import panoptic_json
+from benchmark.datasets import hidden_images, panoptic_json
 from benchmark.datasets.pictures import Pictures, homes_of, read_label_maps, some, the_file, the_folder
-from benchmark.formats import coco_results, label_maps
+from benchmark.formats import coco, coco_results, label_maps
 from benchmark.formats.image_records import Image
 from benchmark.formats.listing import Listing
 from benchmark.row import Benchmark
 
 OBJECTS = (Task.DETECTION, Task.INSTANCE)
+PANOPTIC = "coco_panoptic"
 
 
 class CocoLayout:
@@ -28,13 +32,15 @@ class CocoLayout:
     how_to_get = "Download the 2017 images, annotations and panoptic annotations from https://cocodataset.org/#download"
 
     def landmark(self, row: Benchmark) -> str:
-        """The annotation file."""
-        return f"annotations/{'instances' if row.task in OBJECTS else 'panoptic'}_{row.split}.json"
+        """The annotation file; of a hidden split the list of its images."""
+        return _annotations(row, "image_info" if row.truth == "private" else None)
 
     def open(self, row: Benchmark, folder: Path) -> Listing | None:
         """Instances from their own file, semantic maps where they are, everything else from the panoptic file."""
         pictures = _pictures(row, [folder])
-        path = folder / self.landmark(row)
+        path, images = folder / _annotations(row), folder / self.landmark(row)
+        if row.truth == "private" and images.is_file() and not path.is_file():
+            return hidden_images.of_records(images, pictures)
         if row.task in OBJECTS:
             return panoptic_json.open_objects(row, path, pictures) if path.is_file() else None
         maps = folder / f"panoptic_semseg_{row.split}"
@@ -79,22 +85,35 @@ class CocoLayout:
             encoding = label_maps.encoding_of(row.label_set)
             label_maps.write_predictions(path, predictions, encoding, lambda one: f"{stem(one)}.png")
 
+    def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
+        """Every split with the files of all tasks."""
+        for row in {one.split: replace(one, labels=PANOPTIC) for one in rows}.values():
+            coco.write_split(root / self.roots[0], row.short_split, scenes.images(row), row.label_set)
+
 
 def stem(sample_id: str) -> str:
     """File name of an image without suffix."""
     return f"{int(sample_id):012d}" if sample_id.isdigit() else sample_id
 
 
+def _annotations(row: Benchmark, kind: str | None = None) -> str:
+    """An annotation file of a split. kind: first word of its name, None: that of the row's truth."""
+    return f"annotations/{kind or ('instances' if row.task in OBJECTS else 'panoptic')}_{row.split}.json"
+
+
 def _pictures(row: Benchmark, homes: Iterable[Path]) -> Pictures:
     def name(of: str, image: Image | None) -> str:
         return f"{stem(of)}.jpg" if of.isdigit() else of
 
-    return Pictures.below(homes, (row.split, f"images/{row.split}"), name)
+    folder = coco.picture_folder(row.short_split)
+    return Pictures.below(homes, (folder, f"images/{folder}"), name)
 
 
 LAYOUT = CocoLayout()
-_row = partial(Benchmark, dataset="coco", labels="coco_panoptic", layout=LAYOUT)
+_row = partial(Benchmark, dataset="coco", labels=PANOPTIC, layout=LAYOUT)
+_HIDDEN = "About half of test2017. The truth is hidden: the server scored up to five archives a day of each task."
 _val = partial(_row, split="val2017", num_samples=5000)
+_hidden = partial(_row, split="test-dev2017", num_samples=20288, truth="private", notes=_HIDDEN)
 _train = partial(_row, split="train2017", num_samples=118287, is_train=True)
 
 ROWS = (
@@ -131,6 +150,28 @@ ROWS = (
         main_score="mIoU",
         protocols=("present", "all", "union"),
         notes="Derived from panoptic truth (133 classes), crowds included; classes without truth are skipped.",
+    ),
+    _hidden(
+        name="coco_panoptic_test-dev2017",
+        task=Task.PANOPTIC,
+        metric="panoptic_quality",
+        main_score="PQ",
+        protocols=("coco",),
+    ),
+    _hidden(
+        name="coco_instance_test-dev2017",
+        task=Task.INSTANCE,
+        metric="coco_segm_ap",
+        main_score="AP",
+        protocols=("coco", "boundary"),
+    ),
+    _hidden(
+        name="coco_detection_test-dev2017",
+        task=Task.DETECTION,
+        labels="coco",
+        metric="coco_bbox_ap",
+        main_score="AP",
+        protocols=("coco",),
     ),
     _train(
         name="coco_panoptic_train2017",

@@ -67,8 +67,12 @@ def read_predictions(
 def write_predictions(
     row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]], stem: Callable[[str], str]
 ) -> None:
-    """Write the JSON at `path` and the PNGs beside it. stem: sample id -> name of its PNG without suffix."""
-    coco_panoptic.write_predictions(path, predictions, row.label_set, lambda one: f"{stem(one)}.png")
+    """Write the JSON at `path`, or in a folder of that name, and the PNGs beside it.
+
+    stem: sample id -> name of its PNG without suffix.
+    """
+    file = path if path.suffix == ".json" else path / "panoptic.json"
+    coco_panoptic.write_predictions(file, predictions, row.label_set, lambda one: f"{stem(one)}.png")
 
 
 def _paths(path: Path) -> tuple[Path, Path]:

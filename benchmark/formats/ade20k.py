@@ -1,6 +1,7 @@
 """The ADE20K layout (SceneParsing-150 with instances) as a whole: how a split of it is written.
 
     images/{training,validation}/ADE_{train,val}_%08d.jpg
+    ../release_test/testing/ADE_test_%08d.jpg
     annotations/{training,validation}/*.png             0 other, 1..150 class
     annotations_instance/{training,validation}/*.png    R instance class 1..100, G number in the image (0 none)
     ade20k_panoptic_{train,val}.json + folder           derived: category 0..149, id = R + 256 G + 65536 B
@@ -27,19 +28,22 @@ from benchmark.formats.json_files import write_json
 from benchmark.formats.panoptic_files import paint, paint_classes, panoptic_categories, segment_records
 from benchmark.labels import LabelSet
 
-FOLDERS = {"train": "training", "val": "validation"}
+FOLDERS = {"train": "training", "val": "validation", "test": "testing"}
+TEST_PICTURES = "release_test/testing"
+"""Where test pictures lie: beside the folder of the others, as release_test.zip unpacks them."""
 MAX_INSTANCES = 255
 
 
 def write_split(root: Path, split: str, images: Iterable[AnnotatedImage], labels: LabelSet) -> None:
-    """Write images and all label files of a split. root: the `ADEChallengeData2016` folder. split: "train", "val"."""
+    """Write images and all label files of a split. root: the `ADEChallengeData2016` folder. split: of FOLDERS."""
     write_index(root, split, [write_image(root, split, image, labels) for image in images], labels)
 
 
 def write_image(root: Path, split: str, image: AnnotatedImage, labels: LabelSet) -> dict[str, Any]:
     """Write the files of one image; the result, which JSON can hold, belongs into `write_index`."""
     folder, stem = FOLDERS[split], f"ADE_{split}_{image.number:08d}"
-    write_jpeg(root / "images" / folder / f"{stem}.jpg", image.image)
+    pictures = root.parent / TEST_PICTURES if split == "test" else root / "images" / folder
+    write_jpeg(pictures / f"{stem}.jpg", image.image)
     value_of_class = {row.class_index: row.class_index + 1 for row in labels.classes}
     semantic = paint_classes(image.panoptic, value_of_class, 0)
     write_png(root / "annotations" / folder / f"{stem}.png", semantic.astype(np.uint8))

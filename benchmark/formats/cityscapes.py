@@ -1,8 +1,8 @@
 """The Cityscapes layout as a whole: names of its files, and how a split of it is written.
 
-    leftImg8bit/{train,val}/<city>/<city>_<seq6>_<frame6>_leftImg8bit.png
-    gtFine/{train,val}/<city>/<city>_<seq6>_<frame6>_gtFine_{labelIds,labelTrainIds,instanceIds,color}.png
-    gtFine/cityscapes_panoptic_{train,val}.json + folder of the same stem with ..._gtFine_panoptic.png
+    leftImg8bit/{train,val,test}/<city>/<city>_<seq6>_<frame6>_leftImg8bit.png
+    gtFine/{train,val,test}/<city>/<city>_<seq6>_<frame6>_gtFine_{labelIds,labelTrainIds,instanceIds,color}.png
+    gtFine/cityscapes_panoptic_{train,val,test}.json + folder of the same stem with ..._gtFine_panoptic.png
 
 instanceIds is 16 bit: label id x 1000 + number for single objects, the plain label id for everything else, groups of
 objects included. The panoptic files are what cityscapesscripts 2.3.0 (createPanopticImgs) makes of it:
@@ -26,7 +26,7 @@ from benchmark.formats.json_files import write_json
 from benchmark.formats.panoptic_files import paint, paint_classes, panoptic_categories, present_ids, segment_records
 from benchmark.labels import LabelSet
 
-CITIES = {"train": "minicity", "val": "minitown"}
+CITIES = {"train": "minicity", "val": "minitown", "test": "minivillage"}
 """Name of the city of each written split; the official splits share no city either."""
 FRAME = 19
 """Frame number in the names of written images; the official annotated frame is the twentieth of its sequence."""
@@ -36,7 +36,7 @@ FIRST_SINGLE = 1000
 
 
 def write_split(root: Path, split: str, images: Iterable[AnnotatedImage], labels: LabelSet) -> None:
-    """Write images and all label files of a split. root: the `cityscapes` folder. split: "train" or "val"."""
+    """Write images and all label files of a split. root: the `cityscapes` folder. split: "train", "val", "test"."""
     write_index(root, split, [write_image(root, split, image, labels) for image in images], labels)
 
 

@@ -1,7 +1,7 @@
 """The miniature of any row of the catalogue: its data set, written in its official layout, once, and found again.
 
-Rows of one data set lie below one data root. COCO, ADE20K and Cityscapes are what the suite trains on: they have a
-root in common, and more scenes (`generate`).
+Rows of one data set lie below one data root. COCO, ADE20K and Cityscapes are what the suite trains on: what is public
+of them has a root in common, and more scenes (`generate`); their hidden splits lie apart.
 """
 
 from __future__ import annotations
@@ -22,14 +22,19 @@ LAYOUT_VERSION = 2
 """Raise it whenever the same scenes are written differently."""
 
 
+def is_generated(row: Benchmark) -> bool:
+    """Whether the row's miniature is part of the suite's mini data."""
+    return row.dataset in OF_THE_SUITE and row.truth == "public"
+
+
 def root_of(row: Benchmark, rows: Iterable[Benchmark], root: Path | None = None) -> Path:
     """The data root of the row's miniature, generated unless it is there already.
 
     rows: the catalogue; those of the row's data set are written with it. root: where to put it, None: the cache.
     """
-    if row.dataset in OF_THE_SUITE:
+    if is_generated(row):
         return generate.ensure(root)
-    family = [one for one in rows if one.dataset == row.dataset]
+    family = [one for one in rows if one.dataset == row.dataset and not is_generated(one)]
     text = repr((WORLD_VERSION, LAYOUT_VERSION, sorted(NUM_IMAGES.items()), sorted(NUM_CLIPS.items()), SIZE))
     names = ",".join(sorted(one.name for one in family))
     key = hashlib.sha256(f"{text}{names}".encode()).hexdigest()[:12]
