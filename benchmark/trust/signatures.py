@@ -6,7 +6,8 @@ Each looks at some samples and returns what it found with the count behind it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 
 from benchmark import masks
 from benchmark.box_tracks import BoxTrack
-from benchmark.contract import IGNORE, Annotation, Instances, LabelMap, Panoptic, Prediction, Sample
+from benchmark.contract import IGNORE, Annotation, Instances, LabelMap, Panoptic, Prediction, Sample, Truth
+from benchmark.runs import run_edges
 from benchmark.trust.suspicion import Case, Change, Diagnosis, each_frame, take
 
 MOST_COPIES = 0.2
@@ -22,6 +24,8 @@ LEAST_COPIES = 3
 MOST_SHARED = 0.5
 LEAST_SAMPLES = 4
 LEAST_SCORES = 20
+FEW = 256
+"""Numbers of a map that are compared first."""
 
 
 def find(case: Case, now: float) -> Iterator[Diagnosis]:
@@ -121,12 +125,38 @@ def _shared(case: Case) -> Iterator[Diagnosis]:
         )
 
 
-def _shown(side: Any) -> bytes | None:
-    """What the first and middle frames show, as bytes; None for nothing."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shown:
+    """What the first and the middle frame of a side show. Most pairs differ in a few numbers, so those are looked at
+    before all of them.
+    """
+
+    parts: tuple[NDArray[Any] | bytes, ...]
+    few: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, frames: Sequence[Annotation]) -> _Shown:
+        parts = tuple(_content(frame) for frame in frames)
+        few = tuple(
+            part if isinstance(part, bytes) else part.ravel()[:: 1 + part.size // FEW].tobytes() for part in parts
+        )
+        return cls(parts, few)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Shown) or self.few != other.few:
+            return False
+        return self is other or all(map(_is_equal, self.parts, other.parts))
+
+    def __hash__(self) -> int:
+        return hash(self.few)
+
+
+def _shown(side: Prediction | Truth | None) -> _Shown | None:
+    """What the first and middle frames show; None for nothing."""
     if side is None or not len(side.frames):
         return None
-    chosen = [side.frames[0], side.frames[len(side.frames) // 2]]
-    return b"".join(map(_bytes, chosen)) if any(map(_differs, chosen)) else None
+    chosen = [side.frames[place] for place in sorted({0, len(side.frames) // 2})]
+    return _Shown.of(chosen) if any(map(_differs, chosen)) else None
 
 
 def _differs(frame: Annotation) -> bool:
@@ -135,15 +165,21 @@ def _differs(frame: Annotation) -> bool:
     return not is_flat and _holds(frame)
 
 
-def _bytes(frame: Annotation) -> bytes:
+def _content(frame: Annotation) -> NDArray[Any] | bytes:
     match frame:
         case Instances():
             counts = b"".join(rle.counts for rle in frame.masks or ())
             return frame.class_index.tobytes() + (counts if frame.masks is not None else frame.boxes.tobytes())
         case LabelMap():
-            return frame.class_index.tobytes()
+            return frame.class_index
         case Panoptic():
-            return frame.segment_id.tobytes()
+            return frame.segment_id
+
+
+def _is_equal(one: NDArray[Any] | bytes, other: NDArray[Any] | bytes) -> bool:
+    if isinstance(one, bytes) or isinstance(other, bytes):
+        return one is other or (isinstance(one, bytes) and isinstance(other, bytes) and one == other)
+    return np.array_equal(one.ravel(), other.ravel())
 
 
 def _picture(sample: Sample) -> str:
@@ -172,8 +208,8 @@ def _scores(answer: Prediction) -> list[float]:
 def _two_values(case: Case) -> Iterator[Diagnosis]:
     """Label maps that hold one class at most, beside pixels of none."""
     maps = [(s.truth.frames[0], a.frames[0]) for s, a in case.pairs if s.truth and isinstance(a.frames[0], LabelMap)]
-    found = {int(value) for _, one in maps if isinstance(one, LabelMap) for value in np.unique(one.class_index)}
-    true = {int(value) for one, _ in maps if isinstance(one, LabelMap) for value in np.unique(one.class_index)}
+    found = {value for _, one in maps for value in _values(one)}
+    true = {value for one, _ in maps for value in _values(one)}
     num = case.labels.num_classes
     classes = {value for value in found if value < num}
     if maps and len(classes) <= 1 < len({value for value in true if value < num}):
@@ -183,3 +219,13 @@ def _two_values(case: Case) -> Iterator[Diagnosis]:
             remedy="Write the class id of every pixel",
             evidence=f"{len(maps)} maps hold {len(found)} values, {len(classes)} of them a class",
         )
+
+
+def _values(frame: Annotation) -> list[int]:
+    """The class indices that a label map holds."""
+    if not isinstance(frame, LabelMap):
+        return []
+    flat = frame.class_index.ravel()
+    # The first pixels of runs hold them all and are few.
+    found: list[int] = np.unique(flat[run_edges(flat)[:-1]]).tolist()
+    return found
