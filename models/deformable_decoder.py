@@ -40,6 +40,11 @@ class DecodedQueries:
     states: tuple[Tensor, ...]
     boxes: tuple[Tensor, ...]
 
+    def rows(self, chosen: slice) -> DecodedQueries:
+        """Some of the queries."""
+        states, boxes = (tuple(rows[:, chosen] for rows in part) for part in (self.states, self.boxes))
+        return DecodedQueries(states=states, boxes=boxes)
+
 
 class DeformableDecoderLayer(nn.Module):
     """Self-attention, deformable cross-attention and feed-forward, normalised after each."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from models.deformable_decoder import DecodedQueries, DeformableDecoder, Memory
+from models.denoising import DenoisingQueries
 from models.feature_levels import LevelGeometry, LevelProjection, flat_tokens, level_geometry
 from models.fusion import EarlyFusion
 from models.heads import DynamicMaskHead, IdentityHead, IouHead
@@ -45,13 +46,17 @@ class ImageFeatures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discovered:
-    """Queries of a batch after decoding. prompt: after fusion. valid_sizes: int64 [B, 2], unpadded (height, width)."""
+    """Queries of a batch after decoding. prompt: after fusion. valid_sizes: int64 [B, 2], unpadded (height, width).
+
+    denoised: what became of the denoising queries, or None.
+    """
 
     prompt: PromptTokens
     memory: Memory
     proposals: Proposals
     decoded: DecodedQueries
     valid_sizes: Tensor
+    denoised: DecodedQueries | None = None
 
 
 class ObjectDiscovery(nn.Module):
@@ -136,20 +141,46 @@ class ObjectDiscovery(nn.Module):
         parts = zip(shown.tokens.split(1), shown.valid.split(1), strict=True)
         return joined([PromptTokens(tokens=tokens, valid=flags, kind="template") for tokens, flags in parts])
 
-    def discover(self, image: ImageFeatures, prompt: PromptTokens, index: Tensor | None = None) -> Discovered:
-        """The figure: fuse, encode, propose, decode. index: int64 [B, N], forces which tokens become queries."""
+    def discover(
+        self,
+        image: ImageFeatures,
+        prompt: PromptTokens,
+        *,
+        index: Tensor | None = None,
+        denoising: DenoisingQueries | None = None,
+    ) -> Discovered:
+        """The figure: fuse, encode, propose, decode. index: int64 [B, N], forces which tokens become queries.
+
+        denoising: queries with noised boxes that are decoded along, in training.
+        """
         visual, fused = self.fusion(flat_tokens(image.levels), prompt)
         memory = Memory(tokens=self.encoder(visual, image.geometry), geometry=image.geometry)
         proposals = self.proposals(memory.tokens, image.geometry, index)
-        content = self.queries(fused, proposals.boxes.shape[1])
-        decoded = self.decoder(content, proposals.boxes, memory=memory)
+        content, boxes, allowed = self.queries(fused, proposals.boxes.shape[1]), proposals.boxes, None
+        num_noised = 0 if denoising is None else len(denoising)
+        if denoising is not None:
+            allowed = denoising.allowed(content.shape[1])
+            content = torch.cat((denoising.content, content), dim=1)
+            boxes = torch.cat((denoising.boxes, boxes), dim=1)
+        decoded = self.decoder(content, boxes, memory=memory, allowed=allowed)
         return Discovered(
-            prompt=fused, memory=memory, proposals=proposals, decoded=decoded, valid_sizes=image.valid_sizes
+            prompt=fused,
+            memory=memory,
+            proposals=proposals,
+            decoded=decoded.rows(slice(num_noised, None)),
+            valid_sizes=image.valid_sizes,
+            denoised=decoded.rows(slice(num_noised)) if denoising is not None else None,
         )
 
     def retrieve(self, found: Discovered, layer: int = -1) -> Tensor:
         """Logits of the queries against prompt tokens [B, N, L], or against the whole prompt [B, N, 1]."""
         return self.retrieval[layer](found.decoded.states[layer], found.prompt)
+
+    def retrieve_denoised(self, found: Discovered, layer: int = -1) -> Tensor:
+        """The same of the denoising queries, [B, P, L] or [B, P, 1]."""
+        if found.denoised is None:
+            raise ValueError("nothing was denoised")
+        return self.retrieval[layer](found.denoised.states[layer], found.prompt)
 
     def rate(self, found: Discovered, layer: int = -1) -> Tensor:
         """Logits of the boxes' IoU, [B, N]."""
