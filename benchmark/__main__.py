@@ -169,9 +169,10 @@ def _audit(options: argparse.Namespace) -> int:
     with Progress("comparing") as progress:
         pairs = audit.examine(options.root, report=progress.update)
     _keep(options.out, audit.as_json(pairs))
-    print(*overview.aligned(audit.table(pairs)), sep="\n")
-    num_clean = sum(not pair.num_shared for pair in pairs)
-    print(f"{len(pairs) - num_clean:,} pairs of splits share pictures, {num_clean:,} do not")
+    num_sharing = sum(pair.num_shared > 0 for pair in pairs)
+    if num_sharing:
+        print(*overview.aligned(audit.table(pairs), numbers=(2, 3)), sep="\n")
+    print(f"{num_sharing:,} of {len(pairs):,} pairs of splits share pictures")
     return 0
 
 

@@ -51,6 +51,9 @@ def find(path: Path, row: Benchmark) -> Source:
     for home in (path / row.name, path):
         if (home / JOB).is_file() and (home / store.PREDICTIONS).is_dir():
             return Source(path=path, job=home)
+        scored = _json(home / JOB).get("predictions")
+        if isinstance(scored, str):
+            raise UsageError(f"{path} is what 'score' left, which keeps no predictions. Give what it scored: {scored}")
     if (path / PLAN).is_file():
         held = sorted(one.parent.name for one in path.glob(f"*/{JOB}"))
         known = f"It holds {', '.join(held)}." if held else "It holds no predictions."

@@ -118,7 +118,7 @@ def load_run(folder: Path) -> Run:
     if folder.is_file():
         return Run(folder=folder.parent, records=(load_record(folder),))
     if not folder.is_dir():
-        raise UsageError(f"No run directory at {folder}. Give the folder that 'python benchmark/run.py' printed.")
+        raise UsageError(f"No run directory at {folder}. Give that of 'python benchmark/run.py' or 'benchmark score'.")
     records = _records(sorted([*folder.glob("record.json"), *folder.glob("*/record.json")]), problems)
     baselines = _records(sorted(folder.glob("baselines/*/*/record.json")), problems)
     run = Run(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmark import score_lines
-from benchmark.problems import MOST_ALIKE, MOST_LINES, Problem, shortened
+from benchmark import catalog, score_lines
+from benchmark.problems import MOST_ALIKE, MOST_LINES, Problem, UsageError, shortened
+from leaderboards import sources
 
 
 def record(**changes: Any) -> dict[str, Any]:
@@ -99,3 +102,12 @@ def test_problems_of_one_kind_are_counted_and_do_not_hide_others() -> None:
 def test_problems_of_many_kinds_end_with_a_count() -> None:
     lines = [f"file: kind {'x' * number} is wrong. Mend it" for number in range(1, 131)]
     assert shortened(lines) == [*lines[:MOST_LINES], "... and 30 more problems."]
+
+
+@pytest.mark.parametrize("depth", ["", "mot17_mot_train"])
+def test_what_score_left_is_no_source_of_an_archive_but_names_it(tmp_path: Path, depth: str) -> None:
+    home = tmp_path / "mot17_mot_train"
+    home.mkdir()
+    (home / "job.json").write_text(json.dumps({"kind": "score", "predictions": "/data/mine"}), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"keeps no predictions\. Give what it scored: /data/mine"):
+        sources.find(tmp_path / depth, catalog.get("mot17_mot_train"))
