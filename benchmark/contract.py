@@ -338,7 +338,7 @@ def make_instances(
     """
     num = len(class_index)
     return Instances(
-        masks=None if masks is None else tuple(masks),
+        masks=masks if masks is None or isinstance(masks, tuple) else tuple(masks),
         boxes=np.zeros((num, 4)) if boxes is None else np.asarray(boxes, np.float64).reshape(num, 4),
         box_format=box_format,
         area=np.zeros(num) if area is None else np.asarray(area, np.float64),

@@ -24,6 +24,19 @@ longer runs, and four or more that all need six, would be written beyond its mem
 _NEEDS_SIX = 2**24
 
 
+class Counted(tuple[Rle, ...]):
+    """Masks of which the pixels were counted when they were read. areas: int64 [N]."""
+
+    areas: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, rles: Iterable[Rle], areas: NDArray[np.int64]) -> Counted:
+        """The masks with their areas, int64 [N]."""
+        found = cls(rles)
+        found.areas = areas
+        return found
+
+
 def encode(mask: NDArray[Any]) -> Rle:
     """Run lengths of the pixels of one mask that are not zero. mask: bool or integers [H, W]."""
     height, width = mask.shape
@@ -99,7 +112,10 @@ def counts(rle: Rle) -> NDArray[np.int64]:
 def from_counts(runs: Sequence[int] | NDArray[np.integer[Any]], size: tuple[int, int]) -> Rle:
     """A mask of uncompressed run lengths. Raises ValueError unless they are >= 0 and fill `size` (height, width)."""
     height, width = size
-    lengths = np.asarray(runs, np.int64)
+    try:
+        lengths = np.asarray(runs, np.int64)
+    except OverflowError as error:
+        raise ValueError("the run lengths hold a number beyond any picture") from error
     _check_runs(lengths, size)
     return _from_coco(coco_mask.frPyObjects({"size": [height, width], "counts": lengths}, height, width))
 
@@ -111,6 +127,8 @@ def area(rle: Rle) -> int:
 
 def areas(rles: Sequence[Rle]) -> NDArray[np.int64]:
     """Number of pixels of N masks, int64 [N]."""
+    if isinstance(rles, Counted):
+        return rles.areas
     # At most 255 masks a call: pycocotools fails on more under NumPy 2 (OverflowError).
     calls = [coco_mask.area([_to_coco(rle) for rle in rles[start : start + 255]]) for start in range(0, len(rles), 255)]
     return np.concatenate([np.zeros(0, np.int64), *calls]).astype(np.int64)

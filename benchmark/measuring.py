@@ -33,6 +33,8 @@ FIRST_BLOCK, SAMPLES_OF_BLOCK = 16, 512
 """A block of statistics is stored after about so long and at most so many; blocks grow while they are quick."""
 PORTION, SHARES = 64, 8
 """Samples of a portion that a process is given at most; and how many portions each shall get at least."""
+OBJECTS_OF_COLLECTION = 50_000
+"""New objects after which Python looks for garbage; by itself it does after 700, a tenth of the time of scoring."""
 Report = Callable[[int, int], None]
 """Called with (samples done, samples in all)."""
 Key = TypeVar("Key")
@@ -220,6 +222,17 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         cv2.setNumThreads(threads)
+
+
+@contextlib.contextmanager
+def seldom_collected() -> Iterator[None]:
+    """Look for cycles of garbage seldom: scoring makes objects by the million and hardly a cycle."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(OBJECTS_OF_COLLECTION, *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 @contextlib.contextmanager

@@ -151,7 +151,7 @@ def _prediction(columns: _Columns, rows: NDArray[np.int64], found: _Masks | None
     boxes = columns.boxes[rows] if found is None else np.zeros((len(rows), 4))
     instances = make_instances(
         class_index=columns.classes[rows],
-        masks=None if found is None else found[0],
+        masks=None if found is None else masks.Counted.of(*found),
         boxes=boxes,
         box_format="xywh" if found is None else NO_BOXES,
         area=boxes[:, 2] * boxes[:, 3] if found is None else found[1].astype(np.float64),

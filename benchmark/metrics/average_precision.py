@@ -64,8 +64,10 @@ class CocoAP:
             overlaps.check(sample.sample_id, self.iou_type, *sides)
             truth.append(sides[0])
             found.append(replace(sides[1], area=overlaps.areas(self.iou_type, sides[1])))
-        truths = Side.of(truth, [self._things(one) for one in truth], by_score=False)
-        founds = Side.of(found, [self._things(one) for one in found], by_score=True).best(self.max_dets[-1])
+        is_thing = self.labels.is_thing
+        things = [[np.flatnonzero(is_thing[one.class_index]) for one in side] for side in (truth, found)]
+        truths = Side.of(truth, things[0], by_score=False)
+        founds = Side.of(found, things[1], by_score=True).best(self.max_dets[-1])
         overlap = image_batches.compare(self.iou_type, found, truth, founds, truths, truths.is_crowd)
         rows = _match_all(overlap, founds, truths)
         return [
@@ -76,9 +78,6 @@ class CocoAP:
     def pool(self, stats: Sequence[Stats]) -> Pooled:
         """Sort each class by score once; the returned function repeats, cuts and integrates."""
         return pool(stats, self.labels, self.max_dets)
-
-    def _things(self, instances: Instances) -> NDArray[np.int64]:
-        return np.flatnonzero(self.labels.is_thing[instances.class_index])
 
 
 def score_names(max_dets: Sequence[int]) -> tuple[str, ...]:
