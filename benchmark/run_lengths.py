@@ -18,10 +18,12 @@ BROKEN = -1
 """Pixels of a string that is no run lengths: characters outside the code, cut short, numbers too long or negative."""
 _BLOCK = 200
 """Strings decoded together: few enough for the processor's cache, enough to spread the cost of the calls."""
-_LONGEST = 7
+_LONGEST = 6
+"""Symbols of a number that are decoded quickly; no run of a sound mask needs more."""
+_WIDE = 2**31
+"""Running sums that might reach so far are taken in 64 bits."""
 _MORE = 80
 """Characters from here on are followed by another one of the same number."""
-_CONTINUED = bytes(range(_MORE, _MORE + 32))
 
 
 def measure(strings: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -50,53 +52,61 @@ def _of_any(text: bytes) -> tuple[int, int]:
 
 def _of_sound(strings: Sequence[bytes]) -> NDArray[np.int64] | None:
     """(areas, pixels), int64 [2, N], of at least one string; None if any of them is empty or broken."""
-    if not all(strings) or any(text[-1] >= _MORE for text in strings):
+    stops = np.cumsum([len(text) for text in strings])
+    symbols = np.frombuffer(b"".join(strings), np.uint8) - np.uint8(48)
+    if not all(strings) or symbols.max() > 63 or (symbols[stops - 1] >= _MORE - 48).any():
         return None
-    num_runs = [len(text.translate(None, _CONTINUED)) for text in strings]
-    # A run of ones ends every mask, if need be one that repeats the last: masks then begin at even positions.
-    whole = b"".join(text + b"0" if num & 1 else text for text, num in zip(strings, num_runs, strict=True))
-    symbols = np.frombuffer(whole, np.uint8) - np.uint8(48)
-    if symbols.max() > 63:
-        return None
-    values = _numbers(symbols)
-    return None if values is None else _sums(values, np.array(num_runs))
+    ends = np.flatnonzero(symbols < _MORE - 48)
+    values = _numbers(symbols, ends)
+    return None if values is None else _sums(values, np.searchsorted(ends, stops))
 
 
-def _numbers(symbols: NDArray[np.uint8]) -> NDArray[np.int64] | None:
-    """The numbers, int64 [V]: five bits a symbol, lowest first, the sign in the last. None: one is too long."""
-    ends = np.flatnonzero(symbols < 32)
-    sizes = np.empty_like(ends)
-    sizes[0] = ends[0] + 1
-    np.subtract(ends[1:], ends[:-1], out=sizes[1:])
-    if sizes.max() > _LONGEST:
-        return None
-    bits = symbols & 31
+def _numbers(symbols: NDArray[np.uint8], ends: NDArray[np.int64]) -> NDArray[np.int32] | None:
+    """The numbers, int32 [V]: five bits a symbol, lowest first, the sign in the last. None: one is too long.
+
+    ends: int64 [V], where each number's last symbol is.
+    """
     # The last symbol's highest bit is the sign: 16..31 stand for -16..-1.
-    values = ((bits[ends] ^ 16).astype(np.int64)) - 16
-    rows = np.flatnonzero(sizes > 1)
-    for place in range(1, int(sizes.max())):
-        values[rows] = values[rows] * 32 + bits[ends[rows] - place]
-        rows = rows[np.flatnonzero(sizes[rows] > place + 1)]
+    values = (symbols[ends] ^ 16).astype(np.int32) - np.int32(16)
+    rows = np.flatnonzero(symbols[ends - 1] >= _MORE - 48)
+    # Before the first number there is none that goes on; its own last symbol does not either.
+    place = 1
+    while len(rows):
+        if place == _LONGEST:
+            return None
+        before = ends[rows] - place
+        values[rows] = values[rows] * np.int32(32) + (symbols[before] & 31)
+        rows, before = rows[before > 0], before[before > 0]
+        rows = rows[symbols[before - 1] >= _MORE - 48]
+        place += 1
     return values
 
 
-def _sums(values: NDArray[np.int64], num_runs: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """(areas, pixels), int64 [2, N]; None if a run is negative. values: int64 [V]. num_runs: int64 [N], unpadded.
+def _sums(values: NDArray[np.int32], stops: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """(areas, pixels), int64 [2, N]; None if a run is negative. values: int32 [V]. stops: int64 [N], ends of masks.
 
-    From the fourth on, a mask's values are differences to the last but one.
+    From the fourth on, a mask's values are differences to the last but one, so runs are running sums over every other
+    value. They go on from mask to mask; what they were before a mask is taken off again.
     """
-    num_pairs = (num_runs + 1) // 2
-    stops = np.cumsum(num_pairs)
-    heads = stops - num_pairs
-    zeros, ones = values[::2].copy(), values[1::2].copy()
-    first = zeros[heads]
-    zeros[heads] = 0
-    for runs in (zeros, ones):
-        np.cumsum(runs, out=runs)
-        before = runs[heads - 1]
-        before[0] = 0
-        runs -= np.repeat(before, num_pairs)
-    if min(first.min(), zeros.min(), ones.min()) < 0:
+    heads = np.concatenate(([0], stops[:-1]))
+    first = values[heads]
+    values[heads] = 0
+    # Sums of the whole block may overflow, what is left of them within a mask may not.
+    if max(int(values.max()), -int(values.min())) * int((stops - heads).max()) >= _WIDE:
+        values = values.astype(np.int64)
+    totals = np.zeros((2, len(heads)), np.int64)
+    for parity in (0, 1):
+        low, high = (heads + 1 - parity) // 2, (stops + 1 - parity) // 2
+        runs = np.zeros((len(values) + 1 - parity) // 2 + 1, values.dtype)
+        np.cumsum(values[parity::2], out=runs[1:])
+        before = runs[low]
+        runs[1:] -= np.repeat(before, high - low)
+        if runs.min() < 0:
+            return None
+        runs = np.append(runs[1:], runs[:1])
+        totals[parity] = np.where(high > low, np.add.reduceat(runs, low, dtype=np.int64), 0)
+    if first.min() < 0:
         return None
-    areas = np.add.reduceat(ones, heads) - np.where(num_runs & 1, ones[stops - 1], 0)
-    return np.stack((areas, areas + first + np.add.reduceat(zeros, heads)))
+    is_odd = heads % 2
+    ones, zeros = np.where(is_odd, totals, totals[::-1])
+    return np.stack((ones, ones + zeros + first))
