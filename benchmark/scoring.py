@@ -91,7 +91,6 @@ class Outcome:
 
 
 @measuring.one_thread()
-@measuring.seldom_collected()
 def score(request: Request, *, work_dir: Path | None = None, report: Report | None = None) -> Outcome:
     """Check, measure and pool. Raises DataError with all problems of truth and predictions.
 
@@ -278,6 +277,9 @@ def _with_coverage(scores: Scores, samples: SampleSet, predictions: PredictionSe
 
 
 def _intervals(metric: Metric, stats: list[Stats], request: Request) -> dict[str, tuple[float, float]]:
+    draws_of = request.row.cluster or str
+    if len({draws_of(one.sample_id) for one in stats}) < 2:
+        return {}  # one image or video says nothing of how others would vary
     wanted = request.resamples
     resamples = (RESAMPLES if len(stats) <= LARGE else RESAMPLES_OF_LARGE_SETS) if wanted is None else wanted
     if not resamples:

@@ -143,6 +143,7 @@ def test_tud_campus_scores_as_published(samples_dir: Path, tmp_path: Path) -> No
     found = {**record["scores"], **record["counts"]}
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=EXACT)
     assert (record["num_expected"], record["num_scored"]) == (1, 1)
+    assert record["intervals"] == {}  # one video says nothing of how others would vary
 
 
 def test_mots_of_real_masks_score_as_trackeval_computed(samples_dir: Path, tmp_path: Path) -> None:
