@@ -55,6 +55,7 @@ REFUSALS = (
     LookupError,
     TypeError,
     OverflowError,
+    MemoryError,
     AttributeError,
     struct.error,
     pickle.UnpicklingError,
@@ -75,11 +76,12 @@ class Watch:
     """What was opened or started that must not be. An audit hook cannot be taken away, so it is switched."""
 
     def __init__(self) -> None:
-        self.is_on = False
+        self.is_on, self.are_files_watched = False, True
         self.found: list[str] = []
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self.is_on and (event.startswith(STARTS) or (event == "open" and ESCAPE in str(arguments[0]))):
+        is_outside = self.are_files_watched and event == "open" and f"/{ESCAPE}/" in str(arguments[0])
+        if self.is_on and (is_outside or event.startswith(STARTS)):
             self.found.append(f"{event} {arguments[:1]!r}")
 
 
@@ -104,7 +106,7 @@ class Fuzzer:
         self._keep(f"{family}-{number}{path.suffix}", damaged)
         with _restored(path, sound):
             path.write_bytes(damaged)
-            outcome = self._outcome(subject)
+            outcome = self._outcome(subject, is_foreign=path.is_relative_to(subject.predictions.parent))
             try:
                 plain = rewritten(path, damaged, rng)
             except Undecodable as error:
@@ -164,10 +166,10 @@ class Fuzzer:
             path.write_bytes(now)
         return self._used[key]
 
-    def _outcome(self, subject: Subject, predictions: Path | None = None) -> Outcome:
-        """The outcome under watch."""
+    def _outcome(self, subject: Subject, predictions: Path | None = None, *, is_foreign: bool = True) -> Outcome:
+        """The outcome under watch. is_foreign: results may not name files elsewhere; truth may name pictures."""
         self.watch.found.clear()
-        self.watch.is_on = True
+        self.watch.is_on, self.watch.are_files_watched = True, is_foreign
         signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
         try:
             outcome = subject.outcome(predictions)
@@ -284,6 +286,7 @@ def fuzz(fuzzer: Fuzzer, family: str, numbers: Sequence[int]) -> list[str]:
         except (Exception, TooSlow) as error:
             trace = "".join(traceback.format_exception(error)[-3:])
             failures.append(f"--families {family} --only {number}: {type(error).__name__}: {error}\n{trace}")
+            print(failures[-1], flush=True)
     seconds = time.process_time() - started
     print(f"{family}: {len(numbers):,} inputs of {len(rows)} rows, {counts['refused']:,} refused, {counts['scores']:,} "
           f"scored, {len(failures):,} failed, {seconds:.0f} s of CPU time", flush=True)  # fmt: skip
@@ -311,7 +314,6 @@ def main() -> int:
         failures = [one for family in options.families.split(",") for one in fuzz(fuzzer, family, numbers)]
     finally:
         shutil.rmtree(home, ignore_errors=True)
-    print(*failures, sep="\n")
     return 1 if failures else 0
 
 

@@ -15,6 +15,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import Any
 
 ESCAPE = "outside-of-it"
@@ -103,7 +104,7 @@ def json_values(data: bytes, rng: random.Random) -> bytes:
                 other, its_key = rng.choice(holders)
                 holder[key] = json.loads(json.dumps(other[its_key])) if its_key in other or _has(other, its_key) else 0
             case _:
-                holder[key] = rng.choice(ODD_VALUES)
+                holder[key] = deepcopy(rng.choice(ODD_VALUES))
     return json.dumps(document, ensure_ascii=rng.random() < 0.5).encode("utf-8", "replace")
 
 

@@ -101,6 +101,8 @@ def _with_predictions(row: Benchmark, root: Path) -> Subject:
     home = root.parent / f"found-{row.name.replace('+', 'plus')}"
     path = home / ("pred.json" if row.task in (Task.PANOPTIC, Task.DETECTION) else "pred")
     catalog.write_predictions(row, path, [(sample, replayed(sample)) for sample in samples])
+    if path.is_file():
+        path = path.rename(home / ("pred.csv" if row.dataset == "openimages" else "pred.json"))
     return Subject(row=row, root=root, predictions=path)
 
 

@@ -168,3 +168,8 @@ def test_resizing_repeats_and_drops_whole_pixels() -> None:
     doubled = masks.resize_nearest(labels, (4, 4))
     assert doubled.tolist() == [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]
     assert np.array_equal(masks.resize_nearest(doubled, (2, 2)), labels)
+
+
+def test_run_lengths_beyond_any_number_are_refused() -> None:
+    with pytest.raises(ValueError, match="beyond any picture"):
+        masks.from_counts([10**30], (4, 4))

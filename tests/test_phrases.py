@@ -359,3 +359,10 @@ def test_subsets_without_frequencies_are_those_that_need_none(tmp_path: Path) ->
     (tmp_path / phrase_cut.FREQUENCIES).unlink()
     named = {name for sample in _open(CUT, tmp_path) if sample.truth is not None for name in sample.truth.subsets}
     assert named <= set(phrase_cut_metric.SUBSETS) and not {name for name in named if name[1].isdigit()}
+
+
+@pytest.mark.parametrize("line", ["12\0", "../12", "a/12"])
+def test_ids_that_lead_elsewhere_are_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "val.txt").write_text(f"36979\n{line}\n", encoding="utf-8")
+    with pytest.raises(DataError, match="is no id of a picture"):
+        flickr30k.read_ids(tmp_path / "val.txt")

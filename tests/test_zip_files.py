@@ -328,3 +328,11 @@ def test_a_member_that_is_damaged_says_so(tmp_path: Path) -> None:
 def test_the_directory_is_read_once(tmp_path: Path) -> None:
     _write({"a.json": b"[]"})(tmp_path / "a.zip")
     assert zip_members.open_archive(tmp_path / "a.zip") is zip_members.open_archive(tmp_path / "a.zip")
+
+
+def test_a_member_with_another_name_where_it_lies_is_damaged(tmp_path: Path) -> None:
+    _write({"a.json": b"[]"})(tmp_path / "a.zip")
+    data = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(data.replace(b"a.json", b"b.json", 1))
+    with pytest.raises(DataError, match=r"it is called 'b\.json' where it lies"):
+        (archives.mounted_file(tmp_path / "a.zip") / "a.json").read_bytes()

@@ -29,10 +29,14 @@ NEGATION = "things that are not "
 """How a description of absence begins in what we write."""
 
 
+def _is_known(category_id: Any, known: Mapping[int, int]) -> bool:
+    return isinstance(category_id, int) and category_id in known
+
+
 def _classes(path: Path, categories: Sequence[Any], labels: LabelSet) -> tuple[Mapping[int, int], list[Problem]]:
     """The descriptions of this file: those of the others are no classes of it, so their results are left alone."""
     known = {row.category_id: row.class_index for row in labels.classes}
-    foreign = [one for one in categories if not isinstance(one, dict) or one.get("id") not in known]
+    foreign = [one for one in categories if not isinstance(one, dict) or not _is_known(one.get("id"), known)]
     if not foreign:
         return known, []
     message = f"{len(foreign)} of its {len(categories)} categories have ids outside 1 to {NUM_DESCRIPTIONS}"
@@ -41,7 +45,8 @@ def _classes(path: Path, categories: Sequence[Any], labels: LabelSet) -> tuple[M
 
 def _descriptions(categories: Sequence[Any]) -> tuple[str, ...]:
     """The sentence of every description, "" for those that the file does not hold."""
-    listed = {one.get("id"): str(one.get("name", "")) for one in categories if isinstance(one, dict)}
+    rows = [one for one in categories if isinstance(one, dict) and isinstance(one.get("id"), int)]
+    listed = {one["id"]: str(one.get("name", "")) for one in rows}
     return tuple(listed.get(number, "") for number in range(1, NUM_DESCRIPTIONS + 1))
 
 

@@ -85,7 +85,7 @@ def _read_lines(path: Path, root: Path, labels: LabelSet, problems: list[Problem
 def _line_message(fields: Sequence[str], path: Path, root: Path, labels: LabelSet) -> str:
     if len(fields) != 3:
         return f"has {len(fields)} fields, expected 3"
-    if not (path.parent / fields[0]).resolve().is_relative_to(root.resolve()):
+    if not fields[0].isprintable() or not (path.parent / fields[0]).resolve().is_relative_to(root.resolve()):
         return f"mask {fields[0]} lies outside the folder of the results"
     if not fields[1].isdigit() or not labels.has_category(int(fields[1])):
         return f"label id {fields[1]!r} is outside the label set"

@@ -168,7 +168,8 @@ def size_of(rows: Mapping[str, list[Any]], expressions: Iterable[Expression]) ->
     sizes: dict[str, tuple[int, int]] = {}
     for one in expressions:
         for key in one.anno_ids if one.video not in sizes else ():
-            first = next((mask for mask in rows.get(key, ()) if isinstance(mask, dict)), None)
+            given = rows.get(key)
+            first = next((mask for mask in given if isinstance(mask, dict)), None) if isinstance(given, list) else None
             value = first.get("size") if first else None
             if isinstance(value, list) and len(value) == 2 and all(isinstance(side, int) for side in value):
                 sizes[one.video] = (value[0], value[1])

@@ -79,7 +79,13 @@ def read(ids: Path, folder: Path, frame_of: Callable[[str], Path]) -> Listing:
 
 def read_ids(path: Path) -> list[str]:
     """The picture ids of a split's list. Raises DataError."""
-    return [line.strip() for line in _text(path).splitlines() if line.strip()]
+    ids = [line.strip() for line in _text(path).splitlines() if line.strip()]
+    raise_if_any(
+        Problem(place=str(path), message=f"{one[:40]!r} is no id of a picture", remedy=REMEDY)
+        for one in ids
+        if not one.isprintable() or "/" in one
+    )
+    return ids
 
 
 def read_captions(path: Path) -> list[list[Phrase]]:
@@ -165,7 +171,7 @@ def read_results(path: Path, sample_ids: Sequence[str]) -> tuple[PredictionSet, 
         elif not message and sentence not in sentences:
             notes[UNEXPECTED] += 1
         elif not message:
-            message = _boxes_message(entry["boxes"], len(sentences[sentence]))
+            message = _boxes_message(entry.get("boxes"), len(sentences[sentence]))
             found |= {} if message else dict(zip(sentences[sentence], entry["boxes"], strict=True))
         if message:
             remedy = "Write one list of ranked boxes for each phrase that has boxes, in the caption's order"

@@ -82,7 +82,7 @@ def header_size(path: Path) -> tuple[int, int]:
             length = file.seek(0, os.SEEK_END)
             file.seek(max(0, length - TAIL))
             end = file.read()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise DataError([_unreadable(path, error)]) from error
     if start[:8] == PNG_START and PNG_END in end and len(start) >= 24:
         return int.from_bytes(start[20:24], "big"), int.from_bytes(start[16:20], "big")
@@ -141,7 +141,7 @@ def _write(path: Path, extension: str, pixels: NDArray[Any], options: list[int])
 def _bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise DataError([_unreadable(path, error)]) from error
     mark = PNG_END if data[:8] == PNG_START else JPEG_END
     if mark not in data[-TAIL:]:
@@ -182,7 +182,9 @@ def _broken(path: Path, data: bytes) -> Problem:
     return Problem(place=str(path), message=message, remedy=REMEDY)
 
 
-def _unreadable(path: Path, error: OSError) -> Problem:
+def _unreadable(path: Path, error: OSError | ValueError) -> Problem:
+    """The complaint about a file that cannot be opened; a ValueError is about its name."""
     if isinstance(error, FileNotFoundError):
         return Problem(place=str(path), message="the file is missing", remedy="Add it, or take it off the list")
-    return Problem(place=str(path), message=f"cannot be read ({error.strerror})", remedy="Check the file's permissions")
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return Problem(place=str(path), message=f"cannot be read ({reason})", remedy="Check the file's permissions")

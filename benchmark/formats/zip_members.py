@@ -36,6 +36,7 @@ HEADER_MARK = b"PK\x03\x04"
 EMPTY_MARK = b"PK\x05\x06"
 PLAIN_FLAGS = 0b1000_0000_1110
 """Bits of a member's flags that change nothing: how hard it was packed, sizes behind it, names in UTF-8."""
+UTF8 = 0b1000_0000_0000
 NAMES_SHOWN = 3
 JUNK = ("__MACOSX", ".DS_Store", "Thumbs.db")
 """What file managers add to an archive; "._" begins other such names."""
@@ -177,6 +178,10 @@ def _is_junk(member: zipfile.ZipInfo) -> bool:
     return any(part in JUNK or part.startswith("._") for part in parts)
 
 
+def _is_utf8(header: bytes) -> bool:
+    return bool(int.from_bytes(header[6:8], "little") & UTF8)
+
+
 class MemberFile(io.RawIOBase):
     """One member as a file that can be read from any place; bytes are inflated on the way there.
 
@@ -301,8 +306,12 @@ class MemberFile(io.RawIOBase):
         if len(header) < HEADER.size or header[:4] != HEADER_MARK:
             self._file.close()
             raise self._damaged("its header is not where the directory says")
-        fields = HEADER.unpack(header)
-        return self._begin + HEADER.size + int(fields[-2]) + int(fields[-1])
+        *_, name_size, extra_size = HEADER.unpack(header)
+        name = self._packed(HEADER.size, name_size).decode("utf-8" if _is_utf8(header) else "cp437", "replace")
+        if name != self._member.orig_filename:
+            self._file.close()
+            raise self._damaged(f"it is called {name!r} where it lies")
+        return self._begin + HEADER.size + int(name_size) + int(extra_size)
 
     def _damaged(self, why: str) -> DataError:
         return _error(f"{self._path}/{self._member.filename}", f"is damaged inside the zip ({why})", AGAIN)
