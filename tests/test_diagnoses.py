@@ -15,7 +15,7 @@ from test_metric_laws import metric_of
 from tracking_scenes import CLIPS, SIZE, clip
 from vos_videos import drawn_videos, pair_of
 
-from benchmark import labels, masks, metrics
+from benchmark import box_tracks, labels, masks, metrics
 from benchmark.contract import (
     LabelMap,
     Prediction,
@@ -154,6 +154,23 @@ def test_the_assignment_keeps_the_names_of_classes_that_cover_nothing() -> None:
 )
 def test_a_reading_must_gain_much(now: float, otherwise: float, expected: bool) -> None:
     assert is_gain(now, otherwise) is expected
+
+
+def test_what_is_missing_is_missing_to_a_perfect_score() -> None:
+    assert not is_gain(0.18, 0.4)
+    assert is_gain(0.18, 0.4, best=0.48)
+
+
+def test_corners_of_a_target_that_is_seldom_in_view_are_noticed() -> None:
+    boxes = np.array([[10.0 + step, 10, 40, 40] for step in range(20)])
+    corners = np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), axis=1)
+    truth = Truth(frames=box_tracks.one_run(boxes), absent=np.arange(20) % 2 > 0)
+    prompt = Prompt(task=Task.SOT)
+    samples = [Sample(sample_id=f"v{one}", frames=(), size=SIZE, prompt=prompt, truth=truth) for one in range(4)]
+    wrong = [(one, Prediction(frames=box_tracks.one_run(corners))) for one in samples]
+    table = labels.load("object")
+    found = diagnose(metrics.build("success_plots", table, "pytracking"), "AUC", table, *sets(wrong))
+    assert [one.name for one in found if one.name.startswith("box")] == ["boxes_are_corners"]
 
 
 def test_work_is_bounded_by_frames_and_objects() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from benchmark.contract import Metric, PredictionSet, SampleSet
 from benchmark.labels import LabelSet
 from benchmark.trust import box_readings, class_readings, mask_readings, signatures
-from benchmark.trust.suspicion import Case, Diagnosis, Pair, cut, is_gain
+from benchmark.trust.suspicion import Case, Diagnosis, Pair, ceiling, cut, is_gain
 
 GOOD_IMAGES, GOOD_VIDEOS = 0.5, 0.9
 """Scores from here on are not suspicious; a shift by one frame costs a slow video little."""
@@ -65,7 +65,7 @@ def _other_reading(case: Case, now: float) -> Iterator[Diagnosis]:
     if np.isnan(values).all():
         return
     best = int(np.nanargmax(np.round(values, 3)))
-    if is_gain(now, values[best]):
+    if is_gain(now, values[best], ceiling(case)):
         reading = READINGS[best]
         yield Diagnosis(
             name=reading.name,

@@ -82,15 +82,27 @@ def first_frames(case: Case) -> list[Annotation]:
     return [answer.frames[0] for _, answer in case.pairs if len(answer.frames)]
 
 
-def is_gain(now: float, otherwise: float) -> bool:
+def ceiling(case: Case) -> float:
+    """What the truth itself scores as single tracks of boxes, less than 1 where objects are absent; 1 for all else."""
+    if not all(sample.truth is not None and isinstance(sample.truth.frames, BoxTrack) for sample, _ in case.judged):
+        return 1.0
+    value = case.value(_truth_instead)
+    return 1.0 if math.isnan(value) else value
+
+
+def _truth_instead(sample: Sample, answer: Prediction) -> Prediction:
+    return answer if sample.truth is None else replace(answer, frames=sample.truth.frames)
+
+
+def is_gain(now: float, otherwise: float, best: float = 1.0) -> bool:
     """Whether another reading is so much better that the predictions are surely meant that way.
 
-    It must gain a tenth, and be three times as good or take away two fifths of what is missing.
+    It must gain a tenth, and be three times as good or take away two fifths of what is missing. best: a perfect score.
     """
     if math.isnan(now) or math.isnan(otherwise):
         return False
     gain = otherwise - now
-    return gain >= 0.1 and (otherwise >= 3 * max(now, 0.02) or gain >= 0.4 * (1 - now))
+    return gain >= 0.1 and (otherwise >= 3 * max(now, 0.02) or gain >= 0.4 * (best - now))
 
 
 def cut(sample: Sample, prediction: Prediction) -> Pair:
