@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from damaged_files import ADE, CITY, INSTANCES, MAPS, cut, edit, remove, set_fields, shrink
+from fuzz_subjects import TINY
 from layout_scenes import write_root
 
 from benchmark import catalog, doctor
@@ -16,6 +17,7 @@ from benchmark.__main__ import main
 from benchmark.formats.listing import Listing
 from benchmark.minidata import miniatures
 from benchmark.problems import UsageError
+from benchmark.row import WritesScenes
 
 ROWS = [row for row in catalog.BENCHMARKS.values() if miniatures.is_generated(row)]
 
@@ -108,3 +110,18 @@ def test_the_command_tells_by_its_exit_code(
     assert any(one["problems"] for one in json.loads(out.read_text(encoding="utf-8"))["found"])
     (tmp_path / "empty").mkdir()
     assert main(["doctor", str(tmp_path / "empty")]) == 2
+
+
+DATASETS = {row.dataset: row for row in [*catalog.BENCHMARKS.values(), *catalog.TRAINING.values()]}
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_every_row_of_the_catalogue_is_recognised_and_sound(tmp_path: Path, dataset: str) -> None:
+    family = [one for one in [*catalog.BENCHMARKS.values(), *catalog.TRAINING.values()] if one.dataset == dataset]
+    if not isinstance(DATASETS[dataset].layout, WritesScenes):
+        pytest.skip("the mini data write these rows as a whole")
+    miniatures.write(tmp_path, family, TINY)
+    (tmp_path / catalog.MINI_STAMP).write_text("{}", encoding="utf-8")
+    diagnosis = doctor.examine(tmp_path, family)
+    assert diagnosis.is_sound, [one.problems for one in diagnosis.findings if one.problems]
+    assert {one.row for one in diagnosis.findings} == {one.name for one in family}
