@@ -9,8 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+_IN_CACHE = 1 << 15
+"""Pixels that are compared at a time: what is made of them stays in the processor's cache and in memory at hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +64,29 @@ def run_edges(*arrays: NDArray[Any]) -> NDArray[np.int64]:
     for other in others:
         is_new |= other[1:] != other[:-1]
     return np.concatenate(([0], np.flatnonzero(is_new) + 1, [first.size]))
+
+
+def one_a_run(values: NDArray[Any]) -> NDArray[Any]:
+    """A number of every run along the rows, [R]: all that occur, though far fewer than pixels. values: [H, W]."""
+    flat = values.ravel()
+    return flat.take(run_edges(flat)[:-1])
+
+
+def joint_counts(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(pair, pixels), int64 [P] each: how many pixels hold each pair of values, as first x 256 + second, ascending.
+
+    first, second: uint8 [H, W].
+    """
+    height, width = first.shape
+    num_rows = max(1, _IN_CACHE // max(1, width))
+    values, lengths = [np.zeros(0, np.uint16)], [np.zeros(0, np.int64)]
+    for start in range(0, height if width else 0, num_rows):
+        rows = slice(start, start + num_rows)
+        # Two bytes side by side are one number of 16 bits, the lower byte first.
+        both = cv2.merge([second[rows], first[rows]]).view("<u2").ravel()
+        edge = run_edges(both)
+        values.append(both.take(edge[:-1]))
+        lengths.append(np.diff(edge))
+    pixels = np.bincount(np.concatenate(values), weights=np.concatenate(lengths), minlength=1 << 16)
+    pair = np.flatnonzero(pixels)
+    return pair, pixels[pair].astype(np.int64)

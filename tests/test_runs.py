@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark import masks
 from benchmark.formats.panoptic_files import paint, present_ids
-from benchmark.runs import Runs, joint_runs, run_edges
+from benchmark.runs import Runs, joint_counts, joint_runs, run_edges
 
 SHAPES = st.tuples(st.integers(0, 9), st.integers(0, 9))
 TYPES = st.sampled_from([np.uint8, np.uint16, np.int32, np.int64])
@@ -56,6 +56,25 @@ def test_joint_runs_hold_their_maps_and_share_their_edges(data: st.DataObject) -
     assert all(np.array_equal(by_column(runs), values) for runs, values in zip(found, maps, strict=True))
     assert all(runs.edge.tolist() == found[0].edge.tolist() for runs in found)
     assert (np.diff(found[0].edge) > 0).all()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_joint_counts_are_those_of_the_pixels(data: st.DataObject) -> None:
+    shape = data.draw(SHAPES)
+    first, second = (data.draw(arrays(np.uint8, shape, elements=st.sampled_from([0, 1, 255]))) for _ in range(2))
+    pair, pixels = joint_counts(first, second)
+    expected = np.unique(first.astype(np.int64) * 256 + second, return_counts=True)
+    assert (pair.tolist(), pixels.tolist()) == (expected[0].tolist(), expected[1].tolist())
+
+
+def test_joint_counts_of_a_large_map_are_complete() -> None:
+    dice = np.random.default_rng(0)
+    first, second = (dice.integers(0, 3, (300, 257), np.uint8)[:, 1:] for _ in range(2))
+    pair, pixels = joint_counts(first, second)
+    expected = np.bincount((first.astype(np.int64) * 256 + second).ravel(), minlength=1 << 16)
+    assert np.array_equal(expected[pair], pixels)
+    assert pixels.sum() == first.size
 
 
 def test_edges_of_several_arrays_lie_where_any_of_them_changes() -> None:

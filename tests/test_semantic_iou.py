@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,9 +11,20 @@ from scene_views import RUNS, toy_labels
 from scenes import SCENARIOS, scenes
 
 from benchmark import labels
-from benchmark.contract import IGNORE, LabelMap, Prediction, Prompt, Sample, Scores, Task, Truth, summarise
+from benchmark.contract import (
+    IGNORE,
+    CodedLabelMap,
+    LabelMap,
+    Prediction,
+    Prompt,
+    Sample,
+    Scores,
+    Task,
+    Truth,
+    summarise,
+)
 from benchmark.labels import LabelSet
-from benchmark.metrics.semantic_iou import Convention, SemanticIoU, confusion
+from benchmark.metrics.semantic_iou import Convention, SemanticIoU, confusion, confusion_of_maps
 from benchmark.problems import BenchmarkError
 
 FOUR = toy_labels((), "abcd")
@@ -68,6 +81,30 @@ def test_every_code_from_the_number_of_classes_on_falls_into_the_last_cell() -> 
     truth = np.array([[0, 3, 4, 5, 65535]], np.uint16)
     cell, pixels = confusion(truth, truth, 4)
     assert dict(zip(cell.tolist(), pixels.tolist(), strict=True)) == {0: 1, 3 * 5 + 3: 1, 4 * 5 + 4: 3}
+
+
+def test_stored_maps_are_counted_like_their_classes() -> None:
+    dice = np.random.default_rng(0)
+    class_of = np.full(256, IGNORE, np.uint16)
+    class_of[1:8] = (3, 0, 1, 1, 2, 9, 4)
+    truth, found = (CodedLabelMap(codes=dice.integers(0, 9, (40, 50), np.uint8), class_of=class_of) for _ in range(2))
+    expected = confusion(truth.class_index, found.class_index, 4)
+    assert all(map(np.array_equal, confusion_of_maps(truth, found, 4), expected))
+    plain = LabelMap(class_index=found.class_index)
+    assert all(map(np.array_equal, confusion_of_maps(truth, plain, 4), expected))
+
+
+@pytest.mark.parametrize("highest", [0, 3, 255])
+def test_stored_map_is_the_map_of_its_classes(highest: int) -> None:
+    codes = np.random.default_rng(0).integers(0, highest, (7, 5), np.uint8, endpoint=True)
+    stored = CodedLabelMap(codes=codes, class_of=np.arange(256, dtype=np.uint16)[::-1].copy())
+    plain = LabelMap(class_index=stored.class_index)
+    assert np.array_equal(plain.class_index, 255 - codes.astype(np.uint16))
+    assert stored.size == plain.size == (7, 5)
+    assert np.array_equal(stored.present(), plain.present())
+    assert np.array_equal(stored.every(3), plain.every(3))
+    copied = pickle.loads(pickle.dumps(stored))
+    assert np.array_equal(copied.class_index, plain.class_index)
 
 
 def test_images_without_evaluated_pixels_are_undefined() -> None:

@@ -49,8 +49,8 @@ def read_semantic(
     def truth(index: int) -> Truth:
         semantic, instance = ordered[index]
         label_map, runs = encoding.decode(semantic), Runs.of(read_numbers(instance))
-        if runs.size != label_map.class_index.shape:
-            raise DataError([size_problem(instance, runs.size, label_map.class_index.shape)])
+        if runs.size != label_map.size:
+            raise DataError([size_problem(instance, runs.size, label_map.size)])
         singles = [number for number in _present(runs) if number >= FIRST_SINGLE]
         return Truth(frames=(label_map,), objects=_objects(instance, runs, singles, labels))
 

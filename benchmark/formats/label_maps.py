@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.contract import IGNORE, LabelMap, Prediction, PredictionSet, Sample, Truth
+from benchmark.contract import IGNORE, CodedLabelMap, LabelMap, Prediction, PredictionSet, Sample, Truth
 from benchmark.formats.image_files import read_numbers, write_png
 from benchmark.formats.listing import Entry, Listing
 from benchmark.labels import LabelSet
@@ -48,7 +48,7 @@ class Encoding:
         if highest >= BYTE or UNKNOWN in self.class_of[: highest + 1]:
             is_unknown = cv2.LUT(small, (self.class_of == UNKNOWN).astype(np.uint8)).view(bool)
             self._check(path, numbers, is_unknown | (numbers >= BYTE) if is_wide else is_unknown)
-        return LabelMap(class_index=np.asarray(cv2.LUT(small, self.class_of.astype(np.uint16))))
+        return CodedLabelMap(codes=small, class_of=self.class_of.astype(np.uint16))
 
     def encode(self, label_map: LabelMap) -> NDArray[np.uint8]:
         """The numbers of a map, uint8 [H, W]."""

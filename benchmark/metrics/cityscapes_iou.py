@@ -22,7 +22,7 @@ from benchmark.labels import LabelSet
 from benchmark.metrics import frames, laws, semantic_iou
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.problems import BenchmarkError
-from benchmark.runs import Runs, joint_runs
+from benchmark.runs import Runs
 
 SCORE_NAMES = ("mIoU", "iIoU", "category_IoU", "category_iIoU")
 AVERAGE_SIZE: Mapping[str, float] = MappingProxyType(
@@ -62,9 +62,8 @@ class CityscapesIoU:
             raise BenchmarkError(
                 f"{sample.sample_id}: truth has no instance masks, which the iIoU of Cityscapes weighs."
             )
-        of_truth, of_found = joint_runs(truth.class_index, found.class_index)
-        cell, pixels = semantic_iou.confusion_of_runs(of_truth, of_found, len(self.labels.everything))
-        arrays = {"cell": cell, "pixels": pixels} | self._measure_objects(objects, of_found)
+        cell, pixels = semantic_iou.confusion_of_maps(truth, found, len(self.labels.everything))
+        arrays = {"cell": cell, "pixels": pixels} | self._measure_objects(objects, found.runs())
         return Stats(sample_id=sample.sample_id, arrays=arrays)
 
     def pool(self, stats: Sequence[Stats]) -> Pooled:

@@ -48,7 +48,7 @@ def _sizes(frame: Annotation) -> Sequence[tuple[int, ...]]:
         case Instances():
             return [tuple(rle.size) for rle in frame.masks or ()]
         case LabelMap():
-            return [frame.class_index.shape]
+            return [frame.size]
         case Panoptic():
             return [frame.segment_id.shape]
 

@@ -17,11 +17,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.contract import LabelMap, Pooled, Prediction, Sample, Scores, Stats
+from benchmark.contract import CodedLabelMap, LabelMap, Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
 from benchmark.metrics import frames, laws
 from benchmark.metrics.entry import MetricEntry, Protocol
-from benchmark.runs import Runs, run_edges
+from benchmark.runs import Runs, joint_counts, run_edges
 
 Convention = Literal["present", "all", "union"]
 EMPTY: dict[str, NDArray[Any]] = {"cell": np.zeros(0, np.int64), "pixels": np.zeros(0, np.int64)}
@@ -37,7 +37,7 @@ class SemanticIoU:
     def measure(self, sample: Sample, prediction: Prediction) -> Stats:
         """The occupied cells of one image's confusion matrix."""
         truth, found = frames.pair(sample, prediction, LabelMap)
-        cell, pixels = confusion(truth.class_index, found.class_index, self.labels.num_classes)
+        cell, pixels = confusion_of_maps(truth, found, self.labels.num_classes)
         is_evaluated = cell < self.labels.num_classes * (self.labels.num_classes + 1)
         return Stats(sample_id=sample.sample_id, arrays={"cell": cell[is_evaluated], "pixels": pixels[is_evaluated]})
 
@@ -83,6 +83,18 @@ def score_names(convention: Convention) -> tuple[str, ...]:
     return (*names, "final_score", "mIoU_present") if convention == "all" else names
 
 
+def confusion_of_maps(
+    truth: LabelMap, found: LabelMap, num_classes: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """`confusion` of two maps of one size; of maps as they are stored, without looking up their pixels."""
+    if not (isinstance(truth, CodedLabelMap) and isinstance(found, CodedLabelMap)):
+        return confusion(truth.class_index, found.class_index, num_classes)
+    pair, counted = joint_counts(truth.codes, found.codes)
+    codes = np.minimum(truth.class_of, num_classes)[pair >> 8].astype(np.intp) * (num_classes + 1)
+    codes += np.minimum(found.class_of, num_classes)[pair & 255]
+    return _occupied(codes, counted, num_classes)
+
+
 def confusion(
     truth: NDArray[np.uint16], found: NDArray[np.uint16], num_classes: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -102,7 +114,14 @@ def confusion_of_runs(truth: Runs, found: Runs, num_classes: int) -> tuple[NDArr
     side = num_classes + 1
     codes = np.minimum(truth.value, num_classes).astype(np.intp) * side
     codes += np.minimum(found.value, num_classes)
-    pixels = np.bincount(codes, weights=np.diff(truth.edge), minlength=side * side).astype(np.int64)
+    return _occupied(codes, np.diff(truth.edge), num_classes)
+
+
+def _occupied(
+    codes: NDArray[np.intp], counted: NDArray[np.int64], num_classes: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cells that occur and the sum of their pixels, int64 [N] each. codes, counted: [P]."""
+    pixels = np.bincount(codes, weights=counted, minlength=(num_classes + 1) ** 2).astype(np.int64)
     cell = np.flatnonzero(pixels)
     return cell, pixels[cell]
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from benchmark import masks
 from benchmark.box_tracks import BoxTrack
 from benchmark.contract import IGNORE, Annotation, Instances, LabelMap, Panoptic, Prediction, Sample, Truth
-from benchmark.runs import run_edges
 from benchmark.trust.suspicion import Case, Change, Diagnosis, each_frame, take
 
 MOST_COPIES = 0.2
@@ -24,8 +23,8 @@ LEAST_COPIES = 3
 MOST_SHARED = 0.5
 LEAST_SAMPLES = 4
 LEAST_SCORES = 20
-FEW = 256
-"""Numbers of a map that are compared first."""
+SPARSE = 997
+"""Of a map every so many pixels are looked at before all of them."""
 
 
 def find(case: Case, now: float) -> Iterator[Diagnosis]:
@@ -63,7 +62,9 @@ def _some(frames: Any) -> Iterator[Annotation]:
 def _holds(frame: Annotation) -> bool:
     if isinstance(frame, Instances):
         return bool(_has_shape(frame).any())
-    return bool((frame.class_index != IGNORE).any()) if isinstance(frame, LabelMap) else len(frame.segments) > 0
+    if isinstance(frame, LabelMap):
+        return any(bool((frame.every(step) != IGNORE).any()) for step in (SPARSE, 1))
+    return len(frame.segments) > 0
 
 
 def _has_shape(frame: Instances) -> NDArray[np.bool_]:
@@ -127,25 +128,21 @@ def _shared(case: Case) -> Iterator[Diagnosis]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Shown:
-    """What the first and the middle frame of a side show. Most pairs differ in a few numbers, so those are looked at
-    before all of them.
-    """
+    """What frames show: all of it, and a little of it, which tells most of them apart."""
 
-    parts: tuple[NDArray[Any] | bytes, ...]
+    frames: tuple[Annotation, ...]
     few: tuple[bytes, ...]
 
     @classmethod
     def of(cls, frames: Sequence[Annotation]) -> _Shown:
-        parts = tuple(_content(frame) for frame in frames)
-        few = tuple(
-            part if isinstance(part, bytes) else part.ravel()[:: 1 + part.size // FEW].tobytes() for part in parts
-        )
-        return cls(parts, few)
+        """Look at a little of each frame."""
+        return cls(tuple(frames), tuple(_bytes(frame, SPARSE) for frame in frames))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, _Shown) or self.few != other.few:
             return False
-        return self is other or all(map(_is_equal, self.parts, other.parts))
+        pairs = zip(self.frames, other.frames, strict=True)
+        return self is other or all(_bytes(one, 1) == _bytes(another, 1) for one, another in pairs)
 
     def __hash__(self) -> int:
         return hash(self.few)
@@ -161,25 +158,21 @@ def _shown(side: Prediction | Truth | None) -> _Shown | None:
 
 def _differs(frame: Annotation) -> bool:
     """Whether a frame shows anything that can be told from another one."""
-    is_flat = isinstance(frame, LabelMap) and bool((frame.class_index == frame.class_index.flat[0]).all())
-    return not is_flat and _holds(frame)
+    if isinstance(frame, LabelMap):
+        return any(bool((seen != seen[:1]).any()) for seen in map(frame.every, (SPARSE, 1)))
+    return _holds(frame)
 
 
-def _content(frame: Annotation) -> NDArray[Any] | bytes:
+def _bytes(frame: Annotation, step: int) -> bytes:
+    """The objects of a frame, or every `step`-th pixel of a map."""
     match frame:
         case Instances():
             counts = b"".join(rle.counts for rle in frame.masks or ())
             return frame.class_index.tobytes() + (counts if frame.masks is not None else frame.boxes.tobytes())
         case LabelMap():
-            return frame.class_index
+            return frame.every(step).tobytes()
         case Panoptic():
-            return frame.segment_id
-
-
-def _is_equal(one: NDArray[Any] | bytes, other: NDArray[Any] | bytes) -> bool:
-    if isinstance(one, bytes) or isinstance(other, bytes):
-        return one is other or (isinstance(one, bytes) and isinstance(other, bytes) and one == other)
-    return np.array_equal(one.ravel(), other.ravel())
+            return frame.segment_id.ravel()[::step].tobytes()
 
 
 def _picture(sample: Sample) -> str:
@@ -223,9 +216,4 @@ def _two_values(case: Case) -> Iterator[Diagnosis]:
 
 def _values(frame: Annotation) -> list[int]:
     """The class indices that a label map holds."""
-    if not isinstance(frame, LabelMap):
-        return []
-    flat = frame.class_index.ravel()
-    # The first pixels of runs hold them all and are few.
-    found: list[int] = np.unique(flat[run_edges(flat)[:-1]]).tolist()
-    return found
+    return [int(value) for value in frame.present()] if isinstance(frame, LabelMap) else []
