@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.contract import Prompt, Sample, SampleSet, Truth
-from benchmark.formats.image_files import check_image, header_size
+from benchmark.contract import LabelMap, Prompt, Sample, SampleSet, Truth
+from benchmark.formats.image_files import check_image, header_size, size_problem
 from benchmark.problems import DataError, Problem
 
 UNKNOWN_SIZE = (0, 0)
@@ -79,12 +79,13 @@ class Listing:
 
         def build(index: int) -> Sample:
             entry = self.entries[index]
+            truth = self.truth(index)
             return Sample(
                 sample_id=entry.sample_id,
                 frames=entry.frames,
-                size=self.size(index),
+                size=entry.size or _drawn_size(truth) or self.size(index),
                 prompt=prompt if self.ask is None else self.ask(index, prompt),
-                truth=self.truth(index),
+                truth=truth,
             )
 
         return SampleSet(tuple(entry.sample_id for entry in self.entries), build)
@@ -109,11 +110,20 @@ class Listing:
         entry = self.entries[index]
         size, found = entry.size, list[Problem]()
         for path in entry.labels:
-            problems = check_image(path, size, decode=False)
-            found += problems
-            if not problems and size is None:
-                size = header_size(path)
+            try:
+                stated = header_size(path)
+            except DataError as error:
+                found += error.problems
+                continue
+            size = stated if size is None else size
+            found += [] if stated == size else [size_problem(path, stated, size)]
         return size, found
+
+
+def _drawn_size(truth: Truth) -> tuple[int, int] | None:
+    """(height, width) of a label map that has been decoded anyway."""
+    (frame,) = truth.frames if isinstance(truth.frames, tuple) and len(truth.frames) == 1 else (None,)
+    return frame.size if isinstance(frame, LabelMap) else None
 
 
 def problems_of(action: Callable[[], object]) -> list[Problem]:
