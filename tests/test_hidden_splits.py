@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,10 +25,14 @@ FEW = Pools(num_images={"train": 1, "val": 2}, num_clips={"train": 1, "val": 1})
 COCO = ("coco/annotations/instances_test-dev2017.json", "coco/annotations/panoptic_test-dev2017.json")
 COCO += ("coco/annotations/panoptic_test-dev2017", "coco/panoptic_semseg_test-dev2017")
 ADE20K = ("ade20k/ADEChallengeData2016",)
+MAPILLARY = ("mapillary_vistas/testing/v1.2",)
 HIDDEN = {
     **{f"coco_{task}_test-dev2017": (20288, COCO) for task in ("panoptic", "instance", "detection")},
     **{f"cityscapes_{task}_test": (1525, ("cityscapes/gtFine",)) for task in ("panoptic", "instance", "semantic")},
     **{f"ade20k_{task}_test": (3352, ADE20K) for task in ("instance", "semantic")},
+    **{f"bdd100k_{task}_test": (2000, ("bdd100k/labels",)) for task in ("semantic", "panoptic", "instance")},
+    **{f"mapillary_{task}_v12_test": (5000, MAPILLARY) for task in ("semantic", "panoptic", "instance")},
+    "mapillary_panoptic_v20_test": (5000, ("mapillary_vistas/testing/v2.0",)),
     "kitti_mots_test": (29, ("KITTI_MOTS/testing/instances", "KITTI_MOTS/testing/instances_txt")),
     "davis17_unsupervised_vos_test-dev": (30, ("DAVIS/Annotations_unsupervised",)),
     "davis17_unsupervised_vos_test-challenge": (30, ("DAVIS/Annotations_unsupervised",)),
@@ -112,3 +117,18 @@ def test_a_split_that_is_not_there_says_what_was_looked_for(tmp_path: Path, name
         catalog.open_samples(row, tmp_path)
     (problem,) = caught.value.problems
     assert row.layout.landmark(row).rstrip("/") in problem.message
+
+
+@pytest.mark.parametrize("split", ["dev", "challenge"])
+def test_lists_of_lvis_without_annotations_open(root_of: Callable[[str], Path], tmp_path: Path, split: str) -> None:
+    row = catalog.get(f"lvis_instance_v1_test_{split}")
+    root = tmp_path / "bare"
+    shutil.copytree(root_of(row.name), root)
+    path = root / "lvis" / row.layout.landmark(row)
+    document = json.loads(path.read_text(encoding="utf-8"))
+    plain = ("id", "height", "width", "coco_url")
+    images = [{name: one[name] for name in plain} for one in document["images"]]
+    path.write_text(json.dumps({"images": images, "categories": document["categories"]}), encoding="utf-8")
+    bare = catalog.open_samples(replace(row, num_samples=len(images)), root)
+    assert bare.ids == catalog.open_samples(row, root_of(row.name), is_mini=True).ids
+    assert bare[0].frames[0].is_file() and bare[0].size == (images[0]["height"], images[0]["width"])

@@ -22,6 +22,7 @@ from benchmark.formats.image_records import Image
 from benchmark.formats.listing import Listing
 from benchmark.row import Benchmark
 
+HOME = "ADEChallengeData2016"
 PLACES_FIRST: Mapping[str, int] = {"train": 0, "val": 20210, "test": 22210}
 """Number of a split's first image in the list that the Places challenge of 2017 counts through."""
 
@@ -29,7 +30,7 @@ PLACES_FIRST: Mapping[str, int] = {"train": 0, "val": 20210, "test": 22210}
 class Ade20kLayout:
     """ADEChallengeData2016 with the instance maps of the 2017 challenge; panoptic truth is derived from both."""
 
-    roots = ("ade20k/ADEChallengeData2016", "ADEChallengeData2016", "ade20k", ".")
+    roots = (f"ade20k/{HOME}", HOME, "ade20k", ".")
     how_to_get = "Download ADEChallengeData2016.zip and annotations_instance.tar from http://sceneparsing.csail.mit.edu"
 
     def landmark(self, row: Benchmark) -> str:
@@ -137,8 +138,8 @@ def _pictures(row: Benchmark, homes: Iterable[Path]) -> Pictures:
         return of if of.endswith(".jpg") else f"{of}.jpg"
 
     if row.split == "test":
-        near = [*homes]
-        return Pictures.below([*near, *(home.parent for home in near)], (TEST_PICTURES, "images/testing"), name)
+        beside = [home.parent if home.name == HOME else home for home in homes]
+        return Pictures.below(beside, (TEST_PICTURES,), name)
     return Pictures.below(homes, (f"images/{FOLDERS[row.split]}", "images"), name)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
+from benchmark.datasets import hidden_images
 from benchmark.datasets.pictures import Pictures, homes_of, some, some_predictions, the_folder
 from benchmark.formats import bdd100k_instances, bdd100k_panoptic, derived, label_maps
 from benchmark.formats.image_files import write_jpeg, write_png
@@ -29,6 +30,8 @@ FOLDERS = {
     Task.INSTANCE: "labels/ins_seg/bitmasks",
 }
 
+PICTURES = "images/10k/{}"
+
 
 class Bdd100kImages:
     """Folders of one PNG an image; predictions have the truth's names."""
@@ -37,12 +40,14 @@ class Bdd100kImages:
     how_to_get = "Download the 10K images and the segmentation labels from https://doc.bdd100k.com/download.html"
 
     def landmark(self, row: Benchmark) -> str:
-        """The folder of the labels."""
-        return f"{FOLDERS[row.task]}/{row.split}"
+        """The folder of the labels; of the test split that of the pictures."""
+        return PICTURES.format(row.split) if row.truth == "private" else _labels(row)
 
     def open(self, row: Benchmark, folder: Path) -> Listing | None:
-        """The official folder of the split."""
-        home = folder / self.landmark(row)
+        """The official folder of the split. Test pictures need no labels."""
+        home = folder / _labels(row)
+        if row.truth == "private" and not home.is_dir():
+            return hidden_images.of_folder(folder / self.landmark(row), ".jpg")
         return _read(row, home, _pictures(row, [folder])) if home.is_dir() else None
 
     def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
@@ -85,13 +90,17 @@ class Bdd100kImages:
         for row in rows:
             for image in scenes.images(row):
                 name = f"{zlib.crc32(row.split.encode()):08x}-{image.number:08x}"
-                write_jpeg(home / f"images/10k/{row.split}/{name}.jpg", image.image)
-                path = home / self.landmark(row) / f"{name}.png"
+                write_jpeg(home / PICTURES.format(row.split) / f"{name}.jpg", image.image)
+                path = home / _labels(row) / f"{name}.png"
                 if row.task is not Task.SEMANTIC:
                     bdd100k_panoptic.write_map(path, image.panoptic, row.label_set)
                 else:
                     encoding = label_maps.encoding_of(row.label_set)
                     write_png(path, encoding.encode(derived.label_map(image.panoptic, row.label_set)))
+
+
+def _labels(row: Benchmark) -> str:
+    return f"{FOLDERS[row.task]}/{row.split}"
 
 
 def _read(row: Benchmark, folder: Path, pictures: Pictures) -> Listing:
@@ -126,7 +135,7 @@ def _pictures(row: Benchmark, homes: Iterable[Path]) -> Pictures:
     def name(of: str, image: Image | None) -> str:
         return f"{of}.jpg"
 
-    return Pictures.below(homes, (f"images/10k/{row.split}", row.split), name)
+    return Pictures.below(homes, (PICTURES.format(row.split), row.split), name)
 
 
 LAYOUT = Bdd100kImages()

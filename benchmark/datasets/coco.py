@@ -40,7 +40,7 @@ class CocoLayout:
         pictures = _pictures(row, [folder])
         path, images = folder / _annotations(row), folder / self.landmark(row)
         if row.truth == "private" and images.is_file() and not path.is_file():
-            return hidden_images.of_records(images, pictures)
+            return hidden_images.of_records(images, pictures.of)
         if row.task in OBJECTS:
             return panoptic_json.open_objects(row, path, pictures) if path.is_file() else None
         maps = folder / f"panoptic_semseg_{row.split}"

@@ -6,14 +6,13 @@ annotations/image_info_test-dev2017.json                          or a list of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from benchmark.contract import Frames, Truth
-from benchmark.datasets.pictures import Pictures
 from benchmark.formats import json_lists
-from benchmark.formats.image_records import read_images
+from benchmark.formats.image_records import Image, read_images
 from benchmark.formats.listing import Entry, Listing
 from benchmark.problems import DataError, Problem
 
@@ -29,12 +28,16 @@ def of_folder(folder: Path, suffix: str) -> Listing | None:
     return _listing(entries, ()) if entries else None
 
 
-def of_records(path: Path, pictures: Pictures) -> Listing:
-    """The images that a JSON like COCO's image_info_test-dev2017.json lists. Raises DataError if it is broken."""
-    images, problems = read_images(path, json_lists.open_lists(path, ("images",))["images"])
-    entries = tuple(
-        Entry(sample_id=one.sample_id, frames=(pictures.of(one),), size=one.size) for one in images.values()
-    )
+def of_records(
+    path: Path, frame_of: Callable[[Image], Path], as_coco: Callable[[Any], Any] = lambda record: record
+) -> Listing:
+    """The images that a JSON like COCO's image_info_test-dev2017.json lists. Raises DataError if it is broken.
+
+    frame_of: record -> picture. as_coco: a record of the file -> the record as COCO would write it.
+    """
+    records = json_lists.open_lists(path, ("images",))["images"]
+    images, problems = read_images(path, [as_coco(record) for record in records])
+    entries = tuple(Entry(sample_id=one.sample_id, frames=(frame_of(one),), size=one.size) for one in images.values())
     return _listing(entries, problems)
 
 

@@ -8,14 +8,15 @@ A validation image may lie in train2017. Minival is the part of val that lies in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
+from benchmark.datasets import hidden_images
 from benchmark.datasets.pictures import homes_of, the_file
-from benchmark.formats import coco_results, lvis, lvis_scenes
+from benchmark.formats import coco_results, json_lists, lvis, lvis_scenes
 from benchmark.formats.listing import Listing
 from benchmark.row import Benchmark
 
@@ -45,10 +46,15 @@ class LvisLayout:
         return FILES.get(row.split, f"lvis_{row.split}.json")
 
     def open(self, row: Benchmark, folder: Path) -> Listing | None:
-        """The official file of the split."""
+        """The official file of the split; those of hidden splits hold no annotations."""
         path = folder / self.landmark(row)
         near = [above / name for above in (folder, *folder.parents[:2]) for name in PICTURE_ROOTS]
-        return _read(row, path, near) if path.is_file() else None
+        if not path.is_file():
+            return None
+        if row.truth == "private" and json_lists.first_of(path, "annotations") is None:
+            picture = _pictures(near)
+            return hidden_images.of_records(path, lambda image: picture(image.file_name), lvis.with_file_name)
+        return _read(row, path, near)
 
     def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
         """An annotation file."""
@@ -83,6 +89,11 @@ class LvisLayout:
 
 
 def _read(row: Benchmark, path: Path, homes: Iterable[Path]) -> Listing:
+    return lvis.read(path, _pictures(homes), row.label_set, needs_masks=row.task is Task.INSTANCE)
+
+
+def _pictures(homes: Iterable[Path]) -> Callable[[str], Path]:
+    """Folder and name of a picture below COCO's -> the picture, in the first home that has its folder."""
     candidates = list(homes)
 
     def picture(name: str) -> Path:
@@ -90,7 +101,7 @@ def _read(row: Benchmark, path: Path, homes: Iterable[Path]) -> Listing:
         places = [home / found for home in candidates if (home / found.parent).is_dir()]
         return places[0] if places else candidates[0] / found
 
-    return lvis.read(path, picture, row.label_set, needs_masks=row.task is Task.INSTANCE)
+    return picture
 
 
 LAYOUT = LvisLayout()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmark.annotated import AnnotatedImage, Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
-from benchmark.datasets import panoptic_json
+from benchmark.datasets import hidden_images, panoptic_json
 from benchmark.datasets.pictures import Pictures, homes_of, some, some_predictions, the_folder
 from benchmark.formats import coco_panoptic, label_maps, mapillary, mapillary_results
 from benchmark.formats.image_files import write_jpeg
@@ -35,12 +35,17 @@ class MapillaryLayout:
     how_to_get = "Download Mapillary Vistas from https://www.mapillary.com/dataset/vistas (account needed)"
 
     def landmark(self, row: Benchmark) -> str:
-        """The panoptic file, or the folder of the instance maps, which the semantic score needs, too."""
+        """The panoptic file, or the folder of the instance maps, which the semantic score needs, too.
+
+        Of the test split the folder of the pictures.
+        """
+        if row.truth == "private":
+            return f"{_folder(row)}/images"
         inside = PANOPTIC[_version(row)] if row.task is Task.PANOPTIC else "instances"
         return f"{_folder(row)}/{VERSIONS[_version(row)][0]}/{inside}"
 
     def open(self, row: Benchmark, folder: Path) -> Listing | None:
-        """The official files of the split."""
+        """The official files of the split. Test pictures need no labels."""
         pictures = _pictures(row, [folder])
         for version in VERSIONS[_version(row)]:
             home = folder / _folder(row) / version
@@ -49,7 +54,7 @@ class MapillaryLayout:
                 return coco_panoptic.read_truth(path, path.parent, pictures.of, _numbered(row))
             if row.task is not Task.PANOPTIC and (home / "instances").is_dir():
                 return _read(row, home / "instances", pictures)
-        return None
+        return hidden_images.of_folder(folder / self.landmark(row), ".jpg") if row.truth == "private" else None
 
     def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
         """A panoptic JSON with its PNGs beside it, or a folder of instance maps."""

@@ -30,7 +30,7 @@ def read(path: Path, frame_of: Callable[[str], Path], labels: LabelSet, *, needs
     """
     known = coco_instances.things_of(labels)
     dialect = coco_instances.Dialect(
-        image=_with_file_name,
+        image=with_file_name,
         annotation=_with_ignore,
         classes=_classes,
         truth=lambda record, objects: _truth(record, objects, known),
@@ -39,7 +39,7 @@ def read(path: Path, frame_of: Callable[[str], Path], labels: LabelSet, *, needs
     return coco_instances.read(path, frame_of, labels, needs_masks=needs_masks, dialect=dialect)
 
 
-def _with_file_name(record: Any) -> Any:
+def with_file_name(record: Any) -> Any:
     """The image record with the file name that its URL ends in; copies of the data sometimes add one of their own."""
     if not isinstance(record, dict) or not isinstance(record.get("coco_url"), str):
         return record
