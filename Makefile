@@ -16,11 +16,11 @@ help: ## list the targets
 	@echo "  The environment takes about 10 minutes the first time (mmcv's operators are compiled), then it is reused."
 	@echo "  OPERATORS=cpu|cuda chooses what mmcv is compiled for; PYTHON=... names the Python to use."
 
-suite: full ## train and evaluate on the mini data, write the report (about 20 min on two cores)
+suite: full ## train and evaluate on the mini data, write the report (about 15 min on two cores)
 	$(RUN) benchmark/run.py --suite full $(ARGS)
 
 test: full ## run the whole test suite (at most 15 min on two cores)
-	$(RUN) -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist loadfile $(ARGS)
 
 check: full ## format, lint, types, import contract, size budget (under 1 min)
 	$(RUN) -m ruff format --check .
