@@ -180,4 +180,4 @@ def read_given(row: Benchmark, path: Path, samples: SampleSet) -> tuple[Predicti
     own_names = frozenset(one.split("/")[0] for one in samples.ids) if path.is_file() else frozenset[str]()
     ways = archives.ways_in(path, own_names)
     (found, notes), way = archives.first_that_fits(ways, lambda way: row.layout.read_predictions(row, way, samples))
-    return found, {**notes, f"zip read in place ({way})": 1} if archives.is_inside(way) else notes
+    return found, notes if way == ways[0] else {**notes, f"zip read in place ({way})": 1}

@@ -32,7 +32,12 @@ def of(record: Mapping[str, Any], unit: str) -> list[str]:
     lines += _wrapped("counts: ", [f"{name} {value:,}" for name, value in record["counts"].items()])
     undefined = any(value is None and name != record["main_score"] for name, value in record["scores"].items())
     lines += ["\N{EM DASH}: not defined, because the truth has nothing of the kind"] if undefined else []
-    return lines + [f"note: {count:,} {note}" for note, count in record["notes"].items()]
+    return lines + [f"note: {count:,} {_agreeing(note, count, unit)}" for note, count in record["notes"].items()]
+
+
+def _agreeing(note: str, count: int, unit: str) -> str:
+    """A note that begins with the unit, in the singular where there is one."""
+    return note.replace(unit, unit.removesuffix("s"), 1) if count == 1 and note.startswith(unit) else note
 
 
 def _rows(record: Mapping[str, Any]) -> list[list[str]]:

@@ -78,6 +78,11 @@ def test_many_counts_are_wrapped_between_them() -> None:
     assert not any(line.strip().startswith("10,000") for line in lines)
 
 
+@pytest.mark.parametrize(("count", "line"), [(1, "note: 1 video left out"), (2, "note: 2 videos left out")])
+def test_notes_agree_with_their_count(count: int, line: str) -> None:
+    assert score_lines.of(record(notes={"videos left out": count}), "videos")[-1] == line
+
+
 def problems(num: int, message: str) -> list[str]:
     return [
         str(Problem(place=f"{place}.json", message=message.format(place), remedy="Mend it")) for place in range(num)

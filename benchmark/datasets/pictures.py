@@ -59,8 +59,9 @@ def the_folder(path: Path, row: Benchmark) -> Path:
     """The path of predictions that are a folder; raises DataError for a file."""
     if path.is_dir():
         return path
-    message = f"is a file; predictions of {row.name} are a folder of one file an image"
-    raise DataError([Problem(place=str(path), message=message, remedy="Give a folder")])
+    message = f"is a file; predictions of {row.name} are a folder"
+    remedy = f"Give the folder with the results of all {row.unit}, or a zip of it"
+    raise DataError([Problem(place=str(path), message=message, remedy=remedy)])
 
 
 def the_file(path: Path, row: Benchmark) -> Path:
