@@ -33,7 +33,7 @@ FIRST_BLOCK, SAMPLES_OF_BLOCK = 16, 512
 """A block of statistics is stored after about so long and at most so many; blocks grow while they are quick."""
 PORTION, SHARES = 64, 8
 """Samples of a portion that a process is given at most; and how many portions each shall get at least."""
-OBJECTS_OF_COLLECTION = 50_000
+OBJECTS_OF_COLLECTION = 200_000
 """New objects after which Python looks for garbage; by itself it does after 700, a tenth of the time of scoring."""
 Report = Callable[[int, int], None]
 """Called with (samples done, samples in all)."""

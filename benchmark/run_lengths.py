@@ -97,14 +97,13 @@ def _sums(values: NDArray[np.int32], stops: NDArray[np.int64]) -> NDArray[np.int
     totals = np.zeros((2, len(heads)), np.int64)
     for parity in (0, 1):
         low, high = (heads + 1 - parity) // 2, (stops + 1 - parity) // 2
-        runs = np.zeros((len(values) + 1 - parity) // 2 + 1, values.dtype)
-        np.cumsum(values[parity::2], out=runs[1:])
-        before = runs[low]
-        runs[1:] -= np.repeat(before, high - low)
+        # Zeros at both ends: what is before the first mask, and where a last mask without such runs would begin.
+        runs = np.zeros((len(values) + 1 - parity) // 2 + 2, values.dtype)
+        np.cumsum(values[parity::2], out=runs[1:-1])
+        runs[1:-1] -= np.repeat(runs[low], high - low)
         if runs.min() < 0:
             return None
-        runs = np.append(runs[1:], runs[:1])
-        totals[parity] = np.where(high > low, np.add.reduceat(runs, low, dtype=np.int64), 0)
+        totals[parity] = np.where(high > low, np.add.reduceat(runs[1:], low, dtype=np.int64), 0)
     if first.min() < 0:
         return None
     is_odd = heads % 2

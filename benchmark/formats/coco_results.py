@@ -199,11 +199,12 @@ class _Columns:
 class _QuickReader:
     """The results of a file without fault. number_of: sample id -> its number.
 
-    areas: int64 [N], of the masks, None where boxes are wanted. is_sound: bool [N], the mask can be decoded.
+    masks: N, or none. areas: int64 [N], of the masks, None where boxes are wanted. is_sound: bool [N], the mask can be
+    decoded.
     """
 
     path: Path
-    results: quick_results.Results
+    masks: Sequence[Rle]
     columns: _Columns
     number_of: Mapping[str, int]
     areas: NDArray[np.int64] | None
@@ -229,14 +230,15 @@ class _QuickReader:
         samples = results.samples({value: number_of[name] for value, name in named.items() if name is not None})
         class_index = np.array(classes, np.int64)[place.reshape(-1)]
         columns = _Columns.of(samples, class_index, results.scores, results.boxes, len(sample_ids))
-        areas, pixels = run_lengths.measure([one.counts.encode() for one in results.masks])
+        rles = [Rle(size=one.size, counts=one.counts.encode()) for one in results.masks]
+        areas, pixels = run_lengths.measure([one.counts for one in rles])
         return cls(
             path=path,
-            results=results,
+            masks=rles,
             columns=columns,
             number_of=number_of,
             areas=areas if needs_masks else None,
-            is_sound=_are_sound([one.size for one in results.masks], pixels),
+            is_sound=_are_sound([one.size for one in rles], pixels),
         )
 
     def prediction(self, sample_id: str) -> Prediction:
@@ -245,10 +247,10 @@ class _QuickReader:
         return _prediction(self.columns, rows, None if self.areas is None else self._masks(rows, self.areas))
 
     def _masks(self, rows: NDArray[np.int64], areas: NDArray[np.int64]) -> _Masks:
-        chosen = [self.results.masks[row] for row in rows]
+        chosen = [self.masks[row] for row in rows.tolist()]
         if self.is_sound[rows].all():
-            return [Rle(size=one.size, counts=one.counts.encode()) for one in chosen], areas[rows]
-        fields = [{"size": list(one.size), "counts": one.counts} for one in chosen]
+            return chosen, areas[rows]
+        fields = [{"size": list(one.size), "counts": one.counts.decode()} for one in chosen]
         return _masks_of(fields, rows.tolist(), lambda row, message, remedy: _problem(self.path, row, message, remedy))
 
 

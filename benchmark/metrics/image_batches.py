@@ -6,7 +6,7 @@ bit, what each image gives alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from benchmark.contract import Instances
 from benchmark.metrics import overlaps
 from benchmark.metrics.greedy_matches import Pairs, ranks
+
+MOST_ALIENS = 64
+"""Pairs of different classes that may be compared in vain where it saves a call; few of them touch at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,14 +95,41 @@ def compare(
         ours, theirs = (_boxes(images, side) for images, side in ((found, founds), (truth, truths)))
         iou = overlaps.of_box_pairs(ours[pairs.detection], theirs[pairs.truth], is_crowd[pairs.truth])
         return Pairs(detection=pairs.detection, truth=pairs.truth, iou=iou)
-    starts = np.flatnonzero(np.diff(group, prepend=-1))
     parts = []
-    for low, high in zip(starts.tolist(), [*starts[1:].tolist(), len(group)], strict=True):
-        if num[low]:
-            image, part = int(founds.image[low]), slice(int(first[low]), int(first[low] + num[low]))
-            rows = founds.row[low:high], truths.row[part]
-            parts.append(overlaps.compare(kind, found[image], rows[0], truth[image], rows[1], is_crowd[part]).ravel())
+    for call in _calls(founds, group, first, num, most=0 if kind == "boundary" else MOST_ALIENS):
+        ours, theirs = (np.concatenate([np.arange(*one[side]) for one in call]) for side in (0, 1))
+        image = int(founds.image[ours[0]])
+        rows = founds.row[ours], truths.row[theirs]
+        iou = overlaps.compare(kind, found[image], rows[0], truth[image], rows[1], is_crowd[theirs])
+        above = left = 0
+        for (low, high), (start, stop) in call:
+            below, right = above + high - low, left + stop - start
+            parts.append(iou[above:below, left:right].ravel())
+            above, left = below, right
     return Pairs(detection=pairs.detection, truth=pairs.truth, iou=np.concatenate(parts))
+
+
+_Group = tuple[tuple[int, int], tuple[int, int]]
+"""From where to where the detections and the truths of an image and class are."""
+
+
+def _calls(
+    founds: Side, group: NDArray[np.int64], first: NDArray[np.int64], num: NDArray[np.int64], *, most: int
+) -> Iterator[list[_Group]]:
+    """Groups that have truths, together where they are of one image and few. most: pairs that each may add in vain."""
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    stops = np.append(starts[1:], len(group))
+    kept = num[starts] > 0
+    columns = (one[kept].tolist() for one in (starts, stops, first[starts], num[starts], founds.image[starts]))
+    call, size, current = list[_Group](), (0, 0), -1
+    for low, high, start, more, image in zip(*columns, strict=True):
+        if call and (image != current or size[0] * more + (high - low) * size[1] > most):
+            yield call
+            call, size = [], (0, 0)
+        call.append(((low, high), (start, start + more)))
+        size, current = (size[0] + high - low, size[1] + more), image
+    if call:
+        yield call
 
 
 def _partners(founds: Side, truths: Side) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

@@ -81,9 +81,11 @@ class ClassCurve:
         if num_truths.any():
             rows = self._repeated(weights, most)
             is_hit, is_false, rank = self.is_hit[..., rows], self.is_false[..., rows], self.rank[rows]
-            precision = interpolate(is_hit, is_false, num_truths).mean(axis=-1)
+            level, place = np.divmod(np.flatnonzero(is_hit), max(is_hit.shape[-1], 1))
+            precision = interpolate(level, place, is_false, num_truths).mean(axis=-1)
             precision[num_truths == 0] = np.nan
-            hits = np.stack([np.count_nonzero(is_hit[..., rank < cap], axis=(1, 2)) for cap in max_dets], axis=1)
+            area, rank = level // num_levels, rank[place]
+            hits = np.stack([np.bincount(area[rank < cap], minlength=num_areas) for cap in max_dets], axis=1)
             recall = frames.ratio(hits, num_truths[:, None] * num_levels)
         return Integral(
             precision=precision,
@@ -106,14 +108,14 @@ class ClassCurve:
 
 
 def interpolate(
-    is_hit: NDArray[np.bool_], is_false: NDArray[np.bool_], num_truths: NDArray[np.int64]
+    level: NDArray[np.int64], place: NDArray[np.int64], is_false: NDArray[np.bool_], num_truths: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Precision float64 [A, T, 101] at the recalls 0, 0.01, ..., 1; 0 for a recall that is never reached.
 
-    is_hit, is_false: bool [A, T, N], detections by falling score. num_truths: int64 [A].
+    level, place: int64 [H], the hits, one (range, threshold) after another: its number and their places among the N
+    detections by falling score. is_false: bool [A, T, N]. num_truths: int64 [A].
     """
-    num_areas, num_levels, num = is_hit.shape
-    level, place = np.divmod(np.flatnonzero(is_hit), max(num, 1))
+    num_areas, num_levels, num = is_false.shape
     found = np.bincount(level, minlength=num_areas * num_levels)
     if not len(level):
         return np.zeros((num_areas, num_levels, len(RECALLS)))
