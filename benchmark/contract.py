@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.runs import Runs, one_a_run
+from benchmark.runs import Runs, one_a_run, run_edges
 
 IGNORE = 65535
 """class_index of pixels that no metric looks at."""
@@ -100,50 +98,6 @@ class LabelMap:
         return Runs.of(self.class_index)
 
 
-class CodedLabelMap(LabelMap):
-    """A label map as its file stores it; class indices are looked up when somebody asks for them.
-
-    codes: uint8 [H, W]. class_of: uint16 [256], code -> class_index.
-    """
-
-    __slots__ = ("class_of", "codes")
-
-    codes: NDArray[np.uint8]
-    class_of: NDArray[np.uint16]
-
-    def __init__(self, *, codes: NDArray[np.uint8], class_of: NDArray[np.uint16]) -> None:
-        object.__setattr__(self, "codes", codes)
-        object.__setattr__(self, "class_of", class_of)
-
-    def __reduce__(self) -> tuple[partial[CodedLabelMap], tuple[()]]:
-        return partial(CodedLabelMap, codes=self.codes, class_of=self.class_of), ()
-
-    @property
-    def class_index(self) -> NDArray[np.uint16]:
-        """uint16 [H, W], looked up anew each time."""
-        # OpenCV looks up a table several times as fast as NumPy.
-        return np.asarray(cv2.LUT(self.codes, self.class_of))
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width)."""
-        height, width = self.codes.shape
-        return height, width
-
-    def every(self, step: int) -> NDArray[np.uint16]:
-        """class_index of the first pixel and of each `step`-th one after it, row by row, uint16 [N]."""
-        return self.class_of[self.codes.ravel()[::step]]
-
-    def present(self) -> NDArray[np.uint16]:
-        """The class indices that occur, ascending, uint16 [N]."""
-        return np.unique(self.class_of[np.unique(one_a_run(self.codes))])
-
-    def runs(self) -> Runs:
-        """The map cut into runs of one class_index; neighbours may be equal."""
-        coded = Runs.of(self.codes)
-        return Runs(size=coded.size, edge=coded.edge, value=self.class_of[coded.value])
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """One listed region of a `Panoptic` map. area: pixels as the truth file states them; None: count them."""
@@ -161,6 +115,17 @@ class Panoptic:
 
     segment_id: NDArray[np.int32]
     segments: tuple[Segment, ...]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)."""
+        height, width = self.segment_id.shape
+        return height, width
+
+    def row_runs(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """(edge int64 [R + 1], id int32 [R]): first pixel of every run, row by row, then the number of pixels."""
+        edge = run_edges(self.segment_id.ravel())
+        return edge, self.segment_id.ravel().take(edge[:-1])
 
 
 Annotation = Instances | LabelMap | Panoptic

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from benchmark.contract import Rle
-from benchmark.runs import Runs
+from benchmark.runs import IN_CACHE, Runs, run_edges
 
 _MAX_RUN = 2**29 - 1
 """Longest run that fits into six characters. pycocotools 2.0.11 reserves six a run and nothing for the final zero, so
@@ -259,6 +259,22 @@ def ids_from_colors(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
     ids: NDArray[np.int32] = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2RGBA).view("<i4")[..., 0]
     ids &= (1 << 24) - 1
     return ids
+
+
+def id_runs_from_colors(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Runs along the rows of an id-coded image uint8 [H, W, 3]: edge int64 [R + 1] and id int32 [R].
+
+    Neighbours may be equal.
+    """
+    height, width = rgb.shape[:2]
+    num_rows = max(1, IN_CACHE // max(1, width))
+    edges, values = [np.zeros(0, np.int64)], [np.zeros(0, np.int32)]
+    for start in range(0, height if width else 0, num_rows):
+        ids = ids_from_colors(rgb[start : start + num_rows]).ravel()
+        edge = run_edges(ids)[:-1]
+        values.append(ids.take(edge))
+        edges.append(edge + start * width)
+    return np.concatenate((*edges, [height * width])), np.concatenate(values)
 
 
 def colors_from_ids(ids: NDArray[np.int32]) -> NDArray[np.uint8]:

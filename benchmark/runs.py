@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_IN_CACHE = 1 << 15
+IN_CACHE = 1 << 15
 """Pixels that are compared at a time: what is made of them stays in the processor's cache and in memory at hand."""
 
 
@@ -78,7 +78,7 @@ def joint_counts(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> tuple[N
     first, second: uint8 [H, W].
     """
     height, width = first.shape
-    num_rows = max(1, _IN_CACHE // max(1, width))
+    num_rows = max(1, IN_CACHE // max(1, width))
     values, lengths = [np.zeros(0, np.uint16)], [np.zeros(0, np.int64)]
     for start in range(0, height if width else 0, num_rows):
         rows = slice(start, start + num_rows)
@@ -90,3 +90,21 @@ def joint_counts(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> tuple[N
     pixels = np.bincount(np.concatenate(values), weights=np.concatenate(lengths), minlength=1 << 16)
     pair = np.flatnonzero(pixels)
     return pair, pixels[pair].astype(np.int64)
+
+
+def joined(
+    first: tuple[NDArray[np.int64], NDArray[Any]], second: tuple[NDArray[np.int64], NDArray[Any]]
+) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
+    """(pixels int64 [J], values of the first [J], of the second [J]) of the runs that are cut where either map is.
+
+    first, second: (edge, value) of two maps of one size, in one order of pixels.
+    """
+    num = len(first[1])
+    starts = np.concatenate((first[0][:-1], second[0][:-1]))
+    # Two sorted halves: a stable sort merges them.
+    order = np.argsort(starts, kind="stable")
+    is_first = order < num
+    pixels = np.diff(starts[order], append=first[0][-1])
+    kept = np.flatnonzero(pixels)
+    place = np.cumsum(is_first)[kept]
+    return pixels[kept], first[1][place - 1], second[1][kept - place]

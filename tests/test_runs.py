@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,8 +12,10 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from benchmark import masks
+from benchmark.contract import Panoptic
 from benchmark.formats.panoptic_files import paint, present_ids
-from benchmark.runs import Runs, joint_counts, joint_runs, run_edges
+from benchmark.runs import Runs, joined, joint_counts, joint_runs, run_edges
+from benchmark.stored_maps import PanopticRuns
 
 SHAPES = st.tuples(st.integers(0, 9), st.integers(0, 9))
 TYPES = st.sampled_from([np.uint8, np.uint16, np.int32, np.int64])
@@ -66,6 +70,33 @@ def test_joint_counts_are_those_of_the_pixels(data: st.DataObject) -> None:
     pair, pixels = joint_counts(first, second)
     expected = np.unique(first.astype(np.int64) * 256 + second, return_counts=True)
     assert (pair.tolist(), pixels.tolist()) == (expected[0].tolist(), expected[1].tolist())
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_joined_runs_hold_every_pair_of_pixels(data: st.DataObject) -> None:
+    num = data.draw(st.integers(0, 30))
+    sides = [data.draw(arrays(np.int32, num, elements=st.integers(0, 2))) for _ in range(2)]
+    cut = [(edge, side.take(edge[:-1])) for side in sides for edge in [run_edges(side)]]
+    pixels, *values = joined(cut[0], cut[1])
+    assert (pixels > 0).all()
+    assert [np.repeat(one, pixels).tolist() for one in values] == [side.tolist() for side in sides]
+
+
+@pytest.mark.parametrize("size", [(0, 4), (3, 0), (5, 7), (300, 401)])
+def test_id_coded_images_are_cut_into_runs_as_they_are_drawn(size: tuple[int, int]) -> None:
+    rgb = np.random.default_rng(0).integers(0, 2, (*size, 3), np.uint8)
+    edge, ids = masks.id_runs_from_colors(rgb)
+    stored = PanopticRuns(size=size, edge=edge, ids=ids, segments=())
+    drawn = Panoptic(segment_id=rgb.astype(np.int32) @ np.array([1, 256, 65536], np.int32), segments=())
+    assert np.array_equal(stored.segment_id, drawn.segment_id)
+    assert stored.segment_id.dtype == np.int32
+    assert stored.size == drawn.size == size
+    copied = pickle.loads(pickle.dumps(stored))
+    assert np.array_equal(copied.segment_id, drawn.segment_id)
+    pixels, *values = joined(stored.row_runs(), drawn.row_runs())
+    assert pixels.sum() == drawn.segment_id.size
+    assert np.array_equal(*values)
 
 
 def test_joint_counts_of_a_large_map_are_complete() -> None:

@@ -13,7 +13,6 @@ from scenes import SCENARIOS, scenes
 from benchmark import labels
 from benchmark.contract import (
     IGNORE,
-    CodedLabelMap,
     LabelMap,
     Prediction,
     Prompt,
@@ -26,6 +25,7 @@ from benchmark.contract import (
 from benchmark.labels import LabelSet
 from benchmark.metrics.semantic_iou import Convention, SemanticIoU, confusion, confusion_of_maps
 from benchmark.problems import BenchmarkError
+from benchmark.stored_maps import CodedLabelMap
 
 FOUR = toy_labels((), "abcd")
 

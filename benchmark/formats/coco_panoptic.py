@@ -22,10 +22,10 @@ from benchmark.formats.image_files import read_rgb, size_problem, write_png
 from benchmark.formats.image_records import Image, read_images
 from benchmark.formats.json_files import expect_lists, read_json, write_json
 from benchmark.formats.listing import Entry, Listing, problems_of
-from benchmark.formats.panoptic_files import present_ids
 from benchmark.formats.values import is_number, is_whole
 from benchmark.labels import LabelSet
 from benchmark.problems import DataError, Problem, raise_if_any
+from benchmark.stored_maps import PanopticRuns
 
 MAX_ID = (1 << 24) - 1
 """Largest id that three 8-bit channels hold."""
@@ -176,10 +176,11 @@ class _Reader:
         rgb = read_rgb(path)
         if size is not None and rgb.shape[:2] != size:
             raise DataError([size_problem(path, rgb.shape, size)])
-        ids = masks.ids_from_colors(rgb)
+        edge, ids = masks.id_runs_from_colors(rgb)
         segments = self.segments[sample_id]
-        raise_if_any(_disagreements(path, set(present_ids(ids).tolist()), segments, is_prediction))
-        return Panoptic(segment_id=ids, segments=segments)
+        raise_if_any(_disagreements(path, set(ids.tolist()), segments, is_prediction))
+        height, width = rgb.shape[:2]
+        return PanopticRuns(size=(height, width), edge=edge, ids=ids, segments=segments)
 
     def _segment(self, place: str, record: Any) -> Segment | None:
         if not isinstance(record, dict) or not is_whole(record.get("id"), 1, MAX_ID):

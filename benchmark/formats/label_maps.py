@@ -16,11 +16,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.contract import IGNORE, CodedLabelMap, LabelMap, Prediction, PredictionSet, Sample, Truth
+from benchmark.contract import IGNORE, LabelMap, Prediction, PredictionSet, Sample, Truth
 from benchmark.formats.image_files import read_numbers, write_png
 from benchmark.formats.listing import Entry, Listing
 from benchmark.labels import LabelSet
 from benchmark.problems import DataError, Problem, raise_if_any
+from benchmark.stored_maps import CodedLabelMap
 
 BYTE = 256
 UNKNOWN = -1

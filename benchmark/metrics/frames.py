@@ -50,7 +50,7 @@ def _sizes(frame: Annotation) -> Sequence[tuple[int, ...]]:
         case LabelMap():
             return [frame.size]
         case Panoptic():
-            return [frame.segment_id.shape]
+            return [frame.size]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from benchmark.labels import LabelSet
 from benchmark.metrics import frames, laws
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.problems import BenchmarkError
-from benchmark.runs import run_edges
+from benchmark.runs import joined
 
 SCORE_NAMES = tuple(f"{name}{group}" for group in ("", "_th", "_st") for name in ("PQ", "SQ", "RQ"))
 _EMPTY: dict[str, NDArray[Any]] = {
@@ -155,11 +155,10 @@ class _Overlap:
     @classmethod
     def of(cls, truth: Panoptic, found: Panoptic) -> _Overlap:
         """Count the pairs of ids, run by run along the rows."""
-        left, right = truth.segment_id.ravel(), found.segment_id.ravel()
-        edge = run_edges(left, right)
-        codes = left[edge[:-1]].astype(np.int64) << 32 | right[edge[:-1]].astype(np.int64)
+        lengths, left, right = joined(truth.row_runs(), found.row_runs())
+        codes = left.astype(np.int64) << 32 | right.astype(np.int64)
         pairs, place = np.unique(codes, return_inverse=True)
-        totals = np.bincount(place, weights=np.diff(edge), minlength=len(pairs)).astype(np.int64).tolist()
+        totals = np.bincount(place, weights=lengths, minlength=len(pairs)).astype(np.int64).tolist()
         pixels = {(code >> 32, code & 0xFFFFFFFF): total for code, total in zip(pairs.tolist(), totals, strict=True)}
         truth_area: dict[int, int] = {}
         found_area: dict[int, int] = {}

@@ -17,11 +17,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.contract import CodedLabelMap, LabelMap, Pooled, Prediction, Sample, Scores, Stats
+from benchmark.contract import LabelMap, Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
 from benchmark.metrics import frames, laws
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.runs import Runs, joint_counts, run_edges
+from benchmark.stored_maps import CodedLabelMap
 
 Convention = Literal["present", "all", "union"]
 EMPTY: dict[str, NDArray[Any]] = {"cell": np.zeros(0, np.int64), "pixels": np.zeros(0, np.int64)}

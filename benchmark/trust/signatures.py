@@ -164,7 +164,7 @@ def _differs(frame: Annotation) -> bool:
 
 
 def _bytes(frame: Annotation, step: int) -> bytes:
-    """The objects of a frame, or every `step`-th pixel of a map."""
+    """The objects or runs of a frame, or every `step`-th pixel of a label map."""
     match frame:
         case Instances():
             counts = b"".join(rle.counts for rle in frame.masks or ())
@@ -172,7 +172,7 @@ def _bytes(frame: Annotation, step: int) -> bytes:
         case LabelMap():
             return frame.every(step).tobytes()
         case Panoptic():
-            return frame.segment_id.ravel()[::step].tobytes()
+            return b"".join(part.tobytes() for part in frame.row_runs())
 
 
 def _picture(sample: Sample) -> str:
