@@ -164,7 +164,7 @@ class _Reader:
         """A frame of a video."""
         if not isinstance(record, dict) or not is_whole(record.get("id"), 0) or record["id"] in self.images:
             self._complain(f"images[{position}]", "has no id of its own (a whole number from 0)")
-        elif record.get("video_id") not in self.videos:
+        elif _id_of(record, "video_id") not in self.videos:
             self._complain(f"image {record['id']}", f"video_id {record.get('video_id')!r} is not in 'videos'")
         elif not is_whole(record.get("frame_index"), 0) or not _is_inside(record.get("file_name")):
             self._complain(f"image {record['id']}", "lacks frame_index, or a file_name below the folder of the frames")
@@ -175,7 +175,7 @@ class _Reader:
         """An object of a video."""
         if not isinstance(record, dict) or not is_whole(record.get("id"), 0) or record["id"] in self.tracks:
             self._complain(f"tracks[{position}]", "has no id of its own (a whole number from 0)")
-        elif record.get("video_id") not in self.videos:
+        elif _id_of(record, "video_id") not in self.videos:
             self._complain(f"track {record['id']}", f"video_id {record.get('video_id')!r} is not in 'videos'")
         elif self._class_of(record.get("category_id")) is None:
             remedy = "Give the file without free-form categories (validation.json, train.json)"
@@ -252,7 +252,7 @@ class _Reader:
         """What is wrong with an annotation, "" if nothing is."""
         if not isinstance(record, dict):
             return "is not an object"
-        track, image = self.tracks.get(record.get("track_id", -1)), self.images.get(record.get("image_id", -1))
+        track, image = self.tracks.get(_id_of(record, "track_id")), self.images.get(_id_of(record, "image_id"))
         if track is None or image is None:
             return f"track_id {record.get('track_id')!r} or image_id {record.get('image_id')!r} is not in its list"
         if track["video_id"] != image["video_id"]:
@@ -270,6 +270,12 @@ class _Reader:
 
     def _complain(self, place: str, message: str, remedy: str = "Take the file of the official download") -> None:
         self.problems.append(Problem(place=f"{self.path}: {place}", message=message, remedy=remedy))
+
+
+def _id_of(record: Mapping[str, Any], name: str) -> int:
+    """A whole number of a record, -1 for whatever else it holds."""
+    value = record.get(name)
+    return int(value) if is_whole(value, 0) else -1
 
 
 def _is_inside(name: Any) -> bool:
