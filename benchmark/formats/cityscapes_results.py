@@ -66,11 +66,12 @@ def write_results(folder: Path, predictions: Iterable[tuple[Sample, Prediction]]
 
 def _read_lines(path: Path, root: Path, labels: LabelSet, problems: list[Problem]) -> list[Line]:
     by_mask: dict[Path, Line] = {}
+    home = root.resolve()
     for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         if not text.strip():
             continue
         fields = text.split()
-        message = _line_message(fields, path, root, labels)
+        message = _line_message(fields, path, home, labels)
         if message:
             remedy = "Write 'relative/mask.png labelId confidence'"
             problems.append(Problem(place=f"{path}: line {number}", message=message, remedy=remedy))
@@ -82,10 +83,11 @@ def _read_lines(path: Path, root: Path, labels: LabelSet, problems: list[Problem
     return list(by_mask.values())
 
 
-def _line_message(fields: Sequence[str], path: Path, root: Path, labels: LabelSet) -> str:
+def _line_message(fields: Sequence[str], path: Path, home: Path, labels: LabelSet) -> str:
+    """What is wrong with a line, "" if nothing. home: the folder of the results, resolved."""
     if len(fields) != 3:
         return f"has {len(fields)} fields, expected 3"
-    if not fields[0].isprintable() or not (path.parent / fields[0]).resolve().is_relative_to(root.resolve()):
+    if not fields[0].isprintable() or not (path.parent / fields[0]).resolve().is_relative_to(home):
         return f"mask {fields[0]} lies outside the folder of the results"
     if not fields[1].isdigit() or not labels.has_category(int(fields[1])):
         return f"label id {fields[1]!r} is outside the label set"
