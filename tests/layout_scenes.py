@@ -83,8 +83,8 @@ def take(instances: Instances, rows: Any) -> Instances:
 
 
 def same(first: Any, second: Any) -> bool:
-    """Equality of records that hold arrays."""
-    if dataclasses.is_dataclass(first) and type(first) is type(second):
+    """Equality of records that hold arrays; a stored map equals the drawn one."""
+    if dataclasses.is_dataclass(first) and (isinstance(first, type(second)) or isinstance(second, type(first))):
         names = [field.name for field in dataclasses.fields(first)]
         return all(same(getattr(first, name), getattr(second, name)) for name in names)
     if isinstance(first, tuple) and isinstance(second, tuple):
