@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark import forked
 from benchmark.contract import Metric, Stats, sample_order
 from benchmark.problems import BenchmarkError
 
@@ -64,11 +65,15 @@ def intervals(
     seed: int = 0,
     level: float = 0.95,
     clusters: Clusters | None = None,
+    workers: int = 1,
 ) -> dict[str, Interval]:
-    """Score name -> interval, all from the same replicates. clusters: None draws each sample on its own."""
+    """Score name -> interval, all from the same replicates. clusters: None draws each sample on its own.
+
+    workers: processes at most, where the work is worth it.
+    """
     ordered = _ordered(stats)
     values = metric.pool(ordered)(None).values
-    replicates = resample(metric, ordered, resamples=resamples, seed=seed, clusters=clusters)
+    replicates = resample(metric, ordered, resamples=resamples, seed=seed, clusters=clusters, workers=workers)
     return {name: summary(value, replicates[name], level) for name, value in values.items()}
 
 
@@ -128,13 +133,18 @@ def resample(
     resamples: int = 1000,
     seed: int = 0,
     clusters: Clusters | None = None,
+    workers: int = 1,
 ) -> Mapping[str, NDArray[np.float64]]:
-    """Score name -> float64 [resamples], the score of each replicate. Equal seeds draw equal samples for equal ids."""
+    """Score name -> float64 [resamples], the score of each replicate. Equal seeds draw equal samples for equal ids.
+
+    workers: processes at most, which change no bit.
+    """
     ordered = _ordered(stats)
     score = metric.pool(ordered)
     cluster = _cluster_of(ordered, clusters)
     num = int(cluster.max(initial=-1)) + 1
-    draws = [score(weights[cluster]).values for weights in draw(num, resamples=resamples, seed=seed)]
+    drawn = draw(num, resamples=resamples, seed=seed)
+    draws = forked.each(lambda weights: score(weights[cluster]).values, list(drawn), workers)
     return {name: np.array([values[name] for values in draws]) for name in score(None).values}
 
 

@@ -122,7 +122,7 @@ def measure(
     done = len(work.samples) - len(left)
     with contextlib.ExitStack() as stack:
         shard = stack.enter_context(stat_blocks.BlockWriter(folder)) if folder is not None and left else None
-        for stats, blocks, found, num in _portions(work, left, _num_workers(workers), needs_blocks=shard is not None):
+        for stats, blocks, found, num in _portions(work, left, num_workers(workers), needs_blocks=shard is not None):
             if shard is not None:
                 shard.append(blocks)
             known |= {one.sample_id: one for one in stats}
@@ -134,7 +134,8 @@ def measure(
     return [known[work.samples.ids[index]] for index in wanted]
 
 
-def _num_workers(wanted: int | None) -> int:
+def num_workers(wanted: int | None) -> int:
+    """Processes at most: as many as wanted, None: one a core."""
     return len(os.sched_getaffinity(0)) if wanted is None else wanted
 
 

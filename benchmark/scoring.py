@@ -285,7 +285,8 @@ def _intervals(metric: Metric, stats: list[Stats], request: Request) -> dict[str
     resamples = (RESAMPLES if len(stats) <= LARGE else RESAMPLES_OF_LARGE_SETS) if wanted is None else wanted
     if not resamples:
         return {}
-    found = intervals.intervals(metric, stats, resamples=resamples, clusters=request.row.cluster)
+    workers = measuring.num_workers(request.workers)
+    found = intervals.intervals(metric, stats, resamples=resamples, clusters=request.row.cluster, workers=workers)
     return {name: (one.low, one.high) for name, one in found.items() if not math.isnan(one.value)}
 
 
