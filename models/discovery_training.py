@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from models.box_supervision import BoxSupervision
 from models.deformable_decoder import DecodedQueries
 from models.denoising import Denoising, DenoisingQueries
 from models.discovery import Discovered, ObjectDiscovery
+from models.identity_loss import FramePair, IdentityLoss
 from models.object_losses import WEIGHTS, PairLosses, at_stride_4
 from models.object_matching import Matches, ObjectTargets, OneToOne, SimOta
 from models.prompt_tokens import PromptTokens
@@ -35,7 +37,8 @@ class DiscoveryCriterion(nn.Module):
     """Loss terms of a forward pass, unweighted: `loss_ce`, `loss_bbox`, ... of the last layer, then with "_0", "_1" ...
     of the others, "_enc" of proposals and "_dn" of denoising queries.
 
-    denoising: how boxes are noised, or None for none. weights: by name without suffix.
+    denoising: how boxes are noised, or None for none. box_supervision: for targets with colours. identity_loss: for
+    clips. weights: by name without suffix.
     """
 
     def __init__(
@@ -44,9 +47,13 @@ class DiscoveryCriterion(nn.Module):
         *,
         matcher: SimOta | None = None,
         proposal_matcher: OneToOne | None = None,
+        box_supervision: BoxSupervision | None = None,
+        identity_loss: IdentityLoss | None = None,
         weights: Mapping[str, float] = WEIGHTS,
     ) -> None:
         super().__init__()
+        self.box_supervision = box_supervision or BoxSupervision()
+        self.identity_loss = identity_loss or IdentityLoss()
         self.denoising, self.weights = denoising, dict(weights)
         self.matcher, self.proposal_matcher = matcher or SimOta(), proposal_matcher or OneToOne()
         self.pair_losses = PairLosses()
@@ -69,7 +76,8 @@ class DiscoveryCriterion(nn.Module):
         matches = []
         features = model.mask_features(found)
         num_layers = len(found.decoded.states)
-        for layer in range(num_layers):
+        # The last layer comes first, as in the authors' count of iterations.
+        for layer in (num_layers - 1, *range(num_layers - 1)):
             suffix = "" if layer == num_layers - 1 else f"_{layer}"
             terms, pairs = self._layer(model, found, features, targets, layer)
             matches.append(pairs)
@@ -78,7 +86,37 @@ class DiscoveryCriterion(nn.Module):
             losses |= {name + suffix: value for name, value in terms.items()}
         proposal_terms, proposal_pairs = self._proposed(found, targets)
         losses |= proposal_terms
-        return Supervised(losses=losses, matches=tuple(matches), proposals=proposal_pairs, found=found)
+        ordered = (*matches[1:], matches[0])
+        return Supervised(losses=losses, matches=ordered, proposals=proposal_pairs, found=found)
+
+    def identities(
+        self,
+        model: ObjectDiscovery,
+        key: Supervised,
+        reference: Discovered,
+        targets: Sequence[ObjectTargets],
+        is_present: Sequence[Tensor],
+        drawn: Sequence[Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """Terms of a batch of clips, in which object i of the key frame is object i of the reference frame.
+
+        reference: the later frames after `discover`, without denoising. targets: of them. is_present: bool [G] each,
+        whether the object is in the reference frame. drawn: see `IdentityLoss`.
+        """
+        anchors, embeddings = model.identify(key.found), model.identify(reference)
+        logits = model.retrieve(reference)
+        pairs = [
+            FramePair(
+                anchors=anchors[index][key.matches[-1][index].cheapest],
+                embeddings=embeddings[index],
+                logits=logits[index],
+                boxes=reference.decoded.boxes[-1][index],
+                targets=target,
+                is_present=present,
+            )
+            for index, (target, present) in enumerate(zip(targets, is_present, strict=True))
+        ]
+        return self.identity_loss(pairs, drawn)
 
     def weighted(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Loss terms times their weights. losses: scalar each."""
@@ -120,13 +158,21 @@ class DiscoveryCriterion(nn.Module):
         layer: int,
     ) -> dict[str, Tensor]:
         """Terms of the matched queries' masks; none where a data set has only boxes."""
-        drawn, wanted = [], []
+        drawn, wanted, colours = [], [], []
         for index, (pairs, target) in enumerate(zip(matches, targets, strict=True)):
-            if target.masks is not None:
-                one = replace(found, decoded=_image(found.decoded, index), valid_sizes=found.valid_sizes[index, None])
-                drawn.append(model.draw(one, features[index, None], pairs.query[None], layer)[0])
-                wanted.append(at_stride_4(target.masks)[pairs.target])
-        return self.pair_losses.masks(torch.cat(drawn), torch.cat(wanted)) if drawn else {}
+            if target.masks is None:
+                continue
+            one = replace(found, decoded=_image(found.decoded, index), valid_sizes=found.valid_sizes[index, None])
+            drawn.append(model.draw(one, features[index, None], pairs.query[None], layer)[0])
+            wanted.append(at_stride_4(target.masks)[pairs.target])
+            if target.similarity is not None:
+                colours.append(target.similarity.expand(len(pairs.query), -1, -1, -1))
+        if not drawn:
+            return {}
+        if not colours:
+            return self.pair_losses.masks(torch.cat(drawn), torch.cat(wanted))
+        is_first = layer == len(found.decoded.states) - 1
+        return self.box_supervision(torch.cat(drawn), torch.cat(wanted), torch.cat(colours), is_first=is_first)
 
     def _denoised(
         self,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -53,15 +52,14 @@ class LevelProjection(nn.Module):
         return levels
 
 
-@dataclass(frozen=True, kw_only=True)
 class LevelGeometry:
-    """Where the tokens of all levels lie.
+    """Where the tokens of all levels lie; what is asked for is computed once.
 
     sizes: (height, width) of every level. valid: bool [B, S], False on padding.
     """
 
-    sizes: Sizes
-    valid: Tensor
+    def __init__(self, *, sizes: Sizes, valid: Tensor) -> None:
+        self.sizes, self.valid = sizes, valid
 
     @cached_property
     def level_valid(self) -> tuple[Tensor, ...]:

@@ -24,12 +24,14 @@ class ObjectTargets:
     """The objects of one image that the prompt means.
 
     boxes: cxcywh [G, 4]. positives: bool [G, L], the prompt tokens that mean the object. masks: bool [G, H, W] at the
-    padded input's size, or None where a data set has only boxes.
+    padded input's size, or None where a data set has only boxes. similarity: of neighbouring colours [8, H / 4, W / 4];
+    given, the masks are filled boxes, and what is learnt from them is the extent (`BoxSupervision`).
     """
 
     boxes: Tensor
     positives: Tensor
     masks: Tensor | None = None
+    similarity: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)

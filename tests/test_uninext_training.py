@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from uninext_model import canonical, tracer
 from uninext_oracle import Oracle, token_ids
 
+from models.box_supervision import colour_similarity, filled_boxes, removed_rows
 from models.checkpoint_layouts import find_rule
 from models.denoising import Denoising, DenoisingQueries
 from models.discovery import ObjectDiscovery
@@ -19,7 +21,7 @@ from models.discovery_training import DiscoveryCriterion, Supervised
 from models.object_matching import ObjectTargets, OneToOne, SimOta
 from models.prompt_tokens import PromptTokens
 
-IMAGE_CASES = ("loss_image_detection", "loss_image_grounding")
+IMAGE_CASES = ("loss_image_detection", "loss_image_grounding", "loss_image_boxinst")
 PADDED = (192, 224)
 LOSS_TOLERANCE, RELATIVE = 3e-4, 1e-5
 """The authors' code differs by 2.2e-4 between float32 and float64; the largest term is 1859."""
@@ -44,18 +46,36 @@ def model(oracle_dir: Path) -> Iterator[ObjectDiscovery]:
     model.zero_grad()
 
 
+def annotated(oracle: Oracle, index: int, image: Tensor) -> dict[str, Tensor]:
+    """Stored masks, padded to the batch."""
+    count, (height, width) = len(oracle.array(f"target_box_{index}")), image.shape[1:]
+    stored = oracle.bits(f"target_mask_bits_{index}", (count, height, width))
+    return {"masks": F.pad(torch.from_numpy(stored), (0, PADDED[1] - width, 0, PADDED[0] - height))}
+
+
+def boxes_only(oracle: Oracle, index: int, image: Tensor) -> dict[str, Tensor]:
+    """Filled boxes and the colours of the padded picture."""
+    height, width = image.shape[1:]
+    padding = (0, PADDED[1] - width, 0, PADDED[0] - height)
+    rows = removed_rows(height, oracle.case["original_heights"][index])
+    valid = F.pad(torch.ones(height, width, dtype=torch.bool), padding)
+    return {
+        "masks": filled_boxes(torch.from_numpy(oracle.array(f"target_box_pixels_{index}")), PADDED),
+        "similarity": colour_similarity(F.pad(image, padding), valid, removed_rows=rows),
+    }
+
+
 def targets_of(oracle: Oracle) -> list[ObjectTargets]:
-    """The objects of both pictures of an image-level batch, masks padded to the batch."""
+    """The objects of both pictures of an image-level batch."""
     targets = []
     for index in range(2):
         boxes = torch.from_numpy(oracle.array(f"target_box_{index}"))
-        height, width = oracle.array(f"image_{index}").shape[1:]
-        masks = torch.zeros(len(boxes), *PADDED, dtype=torch.bool)
-        masks[:, :height, :width] = torch.from_numpy(
-            oracle.bits(f"target_mask_bits_{index}", (len(boxes), height, width))
-        )
+        image = torch.from_numpy(oracle.array(f"image_{index}"))
         positives = torch.from_numpy(oracle.array(f"positive_map_{index}"))
-        targets.append(ObjectTargets(boxes=boxes, positives=positives, masks=masks))
+        supervision = (
+            boxes_only(oracle, index, image) if "iteration_after" in oracle else annotated(oracle, index, image)
+        )
+        targets.append(ObjectTargets(boxes=boxes, positives=positives, **supervision))
     return targets
 
 
@@ -78,6 +98,7 @@ def step(request: pytest.FixtureRequest, oracle_dir: Path, model: ObjectDiscover
     targets, criterion = targets_of(oracle), DiscoveryCriterion(Denoising())
     images = [torch.from_numpy(oracle.array(f"image_{index}")) for index in range(2)]
     prompt = ask(model, oracle)
+    criterion.box_supervision.num_calls += oracle.case.get("iteration_before", 0)
     model.zero_grad()
     done = criterion(model, images, prompt, targets, noise_of(oracle, targets))
     sum(criterion.weighted(done.losses).values(), torch.zeros(())).backward()
@@ -99,6 +120,18 @@ def test_denoising_queries_equal_the_authors(step: Step) -> None:
     assert (noised.allowed(100)[0].numpy() == ~blocked).all()
 
 
+def test_colours_and_filled_boxes_equal_the_authors(step: Step) -> None:
+    oracle, _, criterion, targets, _, _ = step
+    if "iteration_after" not in oracle:
+        assert all(target.similarity is None for target in targets)
+        return
+    for index, target in enumerate(targets):
+        assert target.masks is not None and target.similarity is not None
+        assert (target.masks.numpy() == oracle.bits(f"target_mask_bits_{index}", tuple(target.masks.shape))).all()
+        assert np.abs(target.similarity.numpy() - oracle.array(f"colour_similarity_{index}")).max() < 1e-4
+    assert criterion.box_supervision.num_calls.tolist() == oracle.array("iteration_after").tolist()
+
+
 def test_matches_equal_the_authors(step: Step) -> None:
     oracle, _, _, _, _, done = step
     for layer, matches in enumerate(done.matches):
@@ -118,7 +151,10 @@ def test_every_loss_term_and_weight_equals_the_authors(step: Step) -> None:
     weights = criterion.weighted({name: torch.ones(()) for name in names})
     for name, value, weight in zip(names, oracle.array("loss_values"), oracle.array("loss_weights"), strict=True):
         assert float(weights[name]) == weight, name
-        assert done.losses[name].item() == pytest.approx(value, rel=RELATIVE, abs=LOSS_TOLERANCE), name
+        # One step of the warm-up moves a pairwise term by 2e-4 of its value.
+        absolute = 1e-6 if "pairwise" in name else LOSS_TOLERANCE
+        relative = 5e-5 if "pairwise" in name else RELATIVE
+        assert done.losses[name].item() == pytest.approx(value, rel=relative, abs=absolute), name
 
 
 def test_every_gradient_norm_equals_the_authors(step: Step) -> None:
