@@ -11,7 +11,7 @@ from PIL import Image
 
 from benchmark import labels
 from benchmark.formats import cityscapes_labels, label_maps
-from benchmark.formats.image_files import read_grey, read_numbers, read_rgb, write_png
+from benchmark.formats.image_files import header_size, read_grey, read_numbers, read_rgb, write_png
 from benchmark.formats.label_maps import encoding_of
 from benchmark.problems import DataError
 
@@ -108,3 +108,14 @@ def test_instance_map_of_another_size_than_its_label_map_is_refused(tmp_path: Pa
     listing = cityscapes_labels.read_semantic({"a_000000_000019": path}, lambda one: path, CITY, encoding_of(CITY))
     with pytest.raises(DataError, match=r"instanceIds.png: is 13x16 \(height x width\), expected 13x17"):
         listing.truth(0)
+
+
+@pytest.mark.parametrize("size", [(0, 8), (8, 0), (1 << 16, 1 << 16), (2**32 - 1, 1)])
+def test_sizes_that_no_picture_has_are_refused(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = tmp_path / "a.png"
+    write_png(path, np.zeros((8, 8), np.uint8))
+    data = bytearray(path.read_bytes())
+    data[16:24] = size[1].to_bytes(4, "big") + size[0].to_bytes(4, "big")
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="which no picture is"):
+        header_size(path)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,14 @@ PNG_START = b"\x89PNG\r\n\x1a\n"
 PNG_END = b"IEND\xaeB`\x82"
 JPEG_START = b"\xff\xd8"
 JPEG_END = b"\xff\xd9"
+MOST_PIXELS = 2**29 - 1
+"""Pixels that are believed; run lengths hold no more."""
 TAIL = 4096
 """Bytes at the end of a file among which its end mark must lie; some cameras append a few of their own."""
 PALETTE, RGBA = 3, 6
 EIGHT_BIT_GREY = bytes((8, 0))
+UNDECODABLE = (OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error, Image.DecompressionBombError)
+"""What Pillow raises for a damaged file."""
 REMEDY = "Download or write this file again"
 
 
@@ -85,10 +90,18 @@ def header_size(path: Path) -> tuple[int, int]:
     except (OSError, ValueError) as error:
         raise DataError([_unreadable(path, error)]) from error
     if start[:8] == PNG_START and PNG_END in end and len(start) >= 24:
-        return int.from_bytes(start[20:24], "big"), int.from_bytes(start[16:20], "big")
+        return _believed(path, int.from_bytes(start[20:24], "big"), int.from_bytes(start[16:20], "big"))
     if start[:2] == JPEG_START and JPEG_END in end:
         return _jpeg_size(path)
     raise DataError([_broken(path, start)])
+
+
+def _believed(path: Path, height: int, width: int) -> tuple[int, int]:
+    """A size that a picture can have, so that no mask of it fills the memory. Raises DataError for others."""
+    if 0 < height * width <= MOST_PIXELS:
+        return height, width
+    message = f"is {height}x{width} (height x width) by its header, which no picture is"
+    raise DataError([Problem(place=str(path), message=message, remedy=REMEDY)])
 
 
 def check_image(path: Path, size: tuple[int, int] | None, *, decode: bool) -> list[Problem]:
@@ -160,7 +173,7 @@ def _with_pillow(path: Path, data: bytes, turn: Callable[[Image.Image], Image.Im
     try:
         with Image.open(io.BytesIO(data)) as image:
             return np.asarray(turn(image))
-    except (OSError, SyntaxError, ValueError) as error:
+    except UNDECODABLE as error:
         raise DataError([_broken(path, data)]) from error
 
 
@@ -168,7 +181,7 @@ def _jpeg_size(path: Path) -> tuple[int, int]:
     try:
         with path.open("rb") as file, Image.open(file) as image:
             return image.height, image.width
-    except (OSError, SyntaxError, ValueError) as error:
+    except UNDECODABLE as error:
         raise DataError([_broken(path, JPEG_START)]) from error
 
 

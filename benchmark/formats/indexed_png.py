@@ -17,8 +17,8 @@ START = b"\x89PNG\r\n\x1a\n"
 EIGHT_BIT_INDICES = bytes((8, 3, 0, 0, 0))
 """Bit depth, colour type, and the numbers of compression, filter and interlacing."""
 PLAIN = {b"IHDR", b"PLTE", b"tRNS", b"gAMA", b"sRGB", b"pHYs", b"tEXt", b"tIME", b"IDAT", b"IEND"}
-COLOUR = 3
-"""Bytes of a palette's colour."""
+PALETTES = range(3, 3 * 256 + 1, 3)
+"""Bytes that a palette may have."""
 MOST_PIXELS = 1 << 26
 MOST_BYTES = 1 << 26
 DEFLATE = 1032
@@ -35,7 +35,7 @@ def decode(data: bytes) -> NDArray[np.uint8] | None:
             packed.append(content)
         elif kind == b"IEND":
             return _unpack(b"".join(packed), size[1], size[0]) if size and packed else None
-        elif kind not in PLAIN or kind == b"IHDR" or (kind == b"PLTE" and len(content) % COLOUR):
+        elif kind not in PLAIN or kind == b"IHDR" or (kind == b"PLTE" and len(content) not in PALETTES):
             return None
     return None
 
