@@ -275,7 +275,7 @@ class _Reader:
 def _id_of(record: Mapping[str, Any], name: str) -> int:
     """A whole number of a record, -1 for whatever else it holds."""
     value = record.get(name)
-    return int(value) if is_whole(value, 0) else -1
+    return value if isinstance(value, int) and is_whole(value, 0) else -1
 
 
 def _is_inside(name: Any) -> bool:
