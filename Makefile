@@ -35,7 +35,7 @@ demo: base ## no torch, no compiler: mini data, example predictions scored, a re
 bench: full ## our scoring's CPU time and memory beside the installed peers (about 15 min; ARGS="--peers PYTHON")
 	$(RUN) tests/bench.py $(ARGS)
 
-fuzz: full ## 10,000 damaged files for each family of readers (about 1 h)
+fuzz: full ## 10,000 damaged files for each family of readers (about 15 min)
 	$(RUN) tests/fuzz.py --inputs 10000 $(ARGS)
 
 format: full ## format the code and fix what the linter can fix

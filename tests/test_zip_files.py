@@ -261,12 +261,17 @@ def _patched(offset: int, value: int) -> Callable[[Path], object]:
     return write
 
 
-def _patched_sizes(path: Path) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as file:
-        file.writestr("a.json", "[]")
-    data = bytearray(path.read_bytes())
-    struct.pack_into("<I", data, data.index(b"PK\x01\x02") + 20, 0)
-    path.write_bytes(data)
+def _without_size(offset: int, method: int) -> Callable[[Path], object]:
+    """A zip whose only member is said to be empty. offset: of its packed (20) or its own size (24) in the entry."""
+
+    def write(path: Path) -> None:
+        with zipfile.ZipFile(path, "w", method) as file:
+            file.writestr("a.json", "[]")
+        data = bytearray(path.read_bytes())
+        struct.pack_into("<I", data, data.index(b"PK\x01\x02") + offset, 0)
+        path.write_bytes(data)
+
+    return write
 
 
 def _cut(path: Path) -> None:
@@ -293,7 +298,8 @@ UNSAFE = {
     "twice": (_twice, "listed twice"),
     "encrypted": (_patched(8, 1), "are encrypted"),
     "strongly encrypted": (_patched(8, 64), "are encrypted"),
-    "sizes": (_patched_sizes, "sizes that contradict each other"),
+    "packed size": (_without_size(20, zipfile.ZIP_STORED), "sizes that contradict each other"),
+    "own size": (_without_size(24, zipfile.ZIP_DEFLATED), "sizes that contradict each other"),
     "method": (_patched(10, 93), "packed by method 93"),
     "overlapping": (_overlapping, "share their bytes"),
     "truncated": (_cut, "no whole zip file"),

@@ -146,7 +146,8 @@ def _refusal(member: zipfile.ZipInfo) -> str:
         return "are encrypted or patched"
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return f"are packed by method {member.compress_type}, only 'store' and 'deflate' are read"
-    if member.compress_type == zipfile.ZIP_STORED and member.file_size != member.compress_size:
+    is_stored = member.compress_type == zipfile.ZIP_STORED
+    if (is_stored and member.file_size != member.compress_size) or (not member.file_size and member.CRC):
         return "have sizes that contradict each other"
     if member.file_size > BELIEVED and ratio > MOST_RATIO:
         return f"would grow more than {MOST_RATIO} times"
