@@ -171,7 +171,7 @@ def test_splits_share_no_scene() -> None:
         split, first = pool_of(row)
         for offset, num in ((0, sizes.num_images[split]), (CLIPS_FROM, sizes.num_clips[split])):
             taken = {scene_seed(0, split, offset + first + index) for index in range(num)}
-            pools.setdefault((row.dataset, row.split), set()).update(taken)
+            pools.setdefault((row.dataset, "train" if row.is_train else row.split), set()).update(taken)
     for dataset in {row.dataset for row in rows}:
         splits = {name: taken for (of, name), taken in pools.items() if of == dataset}
         total = sum(len(taken) for taken in splits.values())
