@@ -17,7 +17,6 @@ from benchmark.__main__ import main
 from benchmark.formats.listing import Listing
 from benchmark.minidata import miniatures
 from benchmark.problems import UsageError
-from benchmark.row import WritesScenes
 
 ROWS = [row for row in catalog.BENCHMARKS.values() if miniatures.is_generated(row)]
 
@@ -118,8 +117,6 @@ DATASETS = {row.dataset: row for row in [*catalog.BENCHMARKS.values(), *catalog.
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_every_row_of_the_catalogue_is_recognised_and_sound(tmp_path: Path, dataset: str) -> None:
     family = [one for one in [*catalog.BENCHMARKS.values(), *catalog.TRAINING.values()] if one.dataset == dataset]
-    if not isinstance(DATASETS[dataset].layout, WritesScenes):
-        pytest.skip("the mini data write these rows as a whole")
     miniatures.write(tmp_path, family, TINY)
     (tmp_path / catalog.MINI_STAMP).write_text("{}", encoding="utf-8")
     diagnosis = doctor.examine(tmp_path, family)
