@@ -27,6 +27,9 @@ SIZE = (160, 224)
 KNOWN_GAPS = {"loss_reid": 1e-4, "loss_reid_aux": 4e-3}
 Step = tuple[Oracle, ObjectDiscovery, DiscoveryCriterion, Supervised, dict[str, Tensor]]
 
+WIDER = {"detr.mask_head": 5e-3}
+"""Relative tolerance of gradients that one thread and two round apart: 2.3e-3 with one, below 1e-3 with two."""
+
 
 @pytest.fixture(scope="module")
 def model(samples_dir: Path) -> Iterator[ObjectDiscovery]:
@@ -124,8 +127,9 @@ def test_every_gradient_norm_equals_the_authors(step: Step) -> None:
         norms[found[1][0]] = 0.0 if parameter.grad is None else float(parameter.grad.double().norm())
     largest = oracle.array("gradient_norms").max()
     for key, value in zip(oracle.array("gradient_names"), oracle.array("gradient_norms"), strict=True):
+        tolerance = WIDER.get(".".join(str(key).split(".")[:2]), GRADIENT_TOLERANCE)
         # Only the identity head learns from the identity losses.
-        tolerance = 2e-2 if str(key).startswith("detr.reid_embed_head.") else GRADIENT_TOLERANCE
+        tolerance = 2e-2 if str(key).startswith("detr.reid_embed_head.") else tolerance
         assert norms[canonical(str(key))] == pytest.approx(value, rel=tolerance, abs=1e-8 * largest), key
 
 
