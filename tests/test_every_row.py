@@ -1,6 +1,7 @@
 """The gauntlet of the catalogue: every row's miniature is written in its official layout, read, and scored.
 
-Truth replayed scores the ceiling and nothing scores the floor (`ceilings`), both through result files.
+Truth replayed scores the ceiling and nothing scores the floor (`ceilings`), both through result files. Nothing of the
+truth is suspicious.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ceilings import LIMITS, USUAL
@@ -53,8 +55,8 @@ def root_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return find
 
 
-def _score(name: str, root: Path, folder: Path, answer: Callable[[Sample], Prediction]) -> float:
-    """The row's main score of an answer that has been through files and the command."""
+def _record(name: str, root: Path, folder: Path, answer: Callable[[Sample], Prediction]) -> dict[str, Any]:
+    """The record of an answer that has been through files and the command."""
     row = ROWS[name]
     samples = catalog.open_samples(row, root, is_mini=True)
     path = folder / answer.__name__
@@ -62,9 +64,13 @@ def _score(name: str, root: Path, folder: Path, answer: Callable[[Sample], Predi
     out = folder / f"{answer.__name__}.record.json"
     call = ["score", name, str(path), "--data-root", str(root), "--out", str(out)]
     assert main([*call, "--work-dir", str(folder / "work" / answer.__name__)]) == 0
-    record = json.loads(out.read_text(encoding="utf-8"))
+    record: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     assert record["is_mini"] and record["num_expected"] == record["num_scored"] == len(samples)
-    value = record["scores"][row.main_score]
+    return record
+
+
+def _main_score(name: str, record: dict[str, Any]) -> float:
+    value = record["scores"][ROWS[name].main_score]
     return math.nan if value is None else float(value)
 
 
@@ -80,17 +86,22 @@ def test_the_miniature_is_large_enough_and_sound(root_of: Callable[[str], Path],
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_truth_replayed_scores_the_ceiling(root_of: Callable[[str], Path], tmp_path: Path, name: str) -> None:
+def test_truth_replayed_scores_the_ceiling_and_is_not_suspected(
+    root_of: Callable[[str], Path], tmp_path: Path, name: str
+) -> None:
     root = root_of(name)
     ceiling = LIMITS.get(name, USUAL).ceiling(catalog.open_samples(ROWS[name], root, is_mini=True))
-    assert _score(name, root, tmp_path, replayed) == pytest.approx(ceiling, abs=1e-12)
+    record = _record(name, root, tmp_path, replayed)
+    assert _main_score(name, record) == pytest.approx(ceiling, abs=1e-12)
+    assert record["diagnoses"] == []
 
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_nothing_scores_the_floor(root_of: Callable[[str], Path], tmp_path: Path, name: str) -> None:
     root = root_of(name)
     floor = LIMITS.get(name, USUAL).floor(catalog.open_samples(ROWS[name], root, is_mini=True))
-    assert _score(name, root, tmp_path, nothing) == pytest.approx(floor, abs=1e-12, nan_ok=True)
+    score = _main_score(name, _record(name, root, tmp_path, nothing))
+    assert score == pytest.approx(floor, abs=1e-12, nan_ok=True)
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -99,8 +110,11 @@ def test_an_archive_is_sound_and_scores_the_same(
 ) -> None:
     row, root = ROWS[name], root_of(name)
     samples = catalog.open_samples(row, root, is_mini=True)
-    written, archive = tmp_path / "replayed", tmp_path / form_of(row).archive_name(row, "ours")
+    form, *_ = row.layout.result_forms(row)
+    written, archive = tmp_path / "raw" / form.given, tmp_path / form_of(row).archive_name(row, "ours")
     catalog.write_predictions(row, written, ((sample, replayed(sample)) for sample in samples))
+    names = [str(path.relative_to(tmp_path / "raw")) for path in (tmp_path / "raw").rglob("*") if path.is_file()]
+    assert [name for name in names if not form.fits(name)] == []
     data = ["--data-root", str(root)]
     assert leaderboards(["write", str(written), name, "--out", str(archive), *data]) == 0, capsys.readouterr().out
     assert leaderboards(["validate", name, str(archive), *data]) == 0
