@@ -74,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
 
     one = commands.add_parser("score", help="score prediction files of any tool")
     one.add_argument("name", metavar="NAME", help="a benchmark of 'list'")
-    one.add_argument("predictions", type=Path, metavar="PREDICTIONS", help="file or folder in the official result form")
+    one.add_argument(
+        "predictions", type=Path, metavar="PREDICTIONS", help="file, folder or zip; 'describe NAME' says the form"
+    )
     truth = one.add_mutually_exclusive_group()
     truth.add_argument("--data-root", type=Path, help="where the data sets are; the mini data without it")
     truth.add_argument("--truth", type=Path, help="explicit truth in the row's layout; counts are not enforced")
@@ -164,6 +166,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _audit(options: argparse.Namespace) -> int:
     from benchmark import audit, overview
+    from benchmark.wording import agreeing
 
     _check_out(options.out)
     with Progress("comparing") as progress:
@@ -172,7 +175,7 @@ def _audit(options: argparse.Namespace) -> int:
     num_sharing = sum(pair.num_shared > 0 for pair in pairs)
     if num_sharing:
         print(*overview.aligned(audit.table(pairs), numbers=(2, 3)), sep="\n")
-    print(f"{num_sharing:,} of {len(pairs):,} pairs of splits share pictures")
+    print(agreeing(f"{num_sharing:,} of {len(pairs):,} pairs of splits share pictures"))
     return 0
 
 

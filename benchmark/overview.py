@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmark import metrics, servers
+from benchmark.result_forms import IN_ZIPS
 from benchmark.row import Benchmark
 
 UNKNOWN = "—"
@@ -69,7 +70,21 @@ def describe(row: Benchmark) -> list[str]:
         "to get it": row.layout.how_to_get,
         "notes": row.notes or "none",
     }
-    return [f"{name:<12}{value}" for name, value in lines.items()]
+    return [f"{name:<12}{value}" for name, value in lines.items()] + _forms(row)
+
+
+def _forms(row: Benchmark) -> list[str]:
+    """What may be given to `score`, and the call."""
+    forms = row.layout.result_forms(row)
+    lines = [
+        f"{'or ' * (number > 0 and not place)}{line}"
+        for number, form in enumerate(forms)
+        for place, line in enumerate(form.lines())
+    ]
+    call = f"python -m benchmark score {row.name} {forms[0].given} --data-root DATA_ROOT"
+    heads = ["predictions", *[""] * len(lines)]
+    listed = [*lines, IN_ZIPS]
+    return [*(f"{head:<12}{line}" for head, line in zip(heads, listed, strict=True)), f"{'to score':<12}{call}"]
 
 
 def aligned(rows: Iterable[Sequence[str]], numbers: Sequence[int] = ()) -> list[str]:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from benchmark.wording import agreeing
+
 LONGEST = 400
 """Characters of a place and of a message that are shown; the values in them may fill a file."""
 MOST_LINES, MOST_ALIKE = 100, 10
@@ -31,7 +33,7 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{_shown(self.place)}: {_shown(self.message)}. {self.remedy}"
+        return f"{_shown(self.place)}: {agreeing(_shown(self.message))}. {self.remedy}"
 
 
 def _shown(text: str) -> str:

@@ -19,6 +19,7 @@ from benchmark.formats import archives
 from benchmark.formats.listing import Listing
 from benchmark.labels import LabelSet
 from benchmark.problems import DataError, Problem
+from benchmark.result_forms import ResultForm
 
 _VIDEO_TASKS = (Task.SOT, Task.VOS, Task.MOT, Task.MOTS, Task.VIS)
 UNITS: Mapping[Task, str] = MappingProxyType(
@@ -58,6 +59,10 @@ class Layout(Protocol):
 
     def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
         """The samples of an explicit truth file or folder. root: where the pictures may be. Raises DataError."""
+        ...
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """The forms of result files that `read_predictions` takes, first the one that `write_predictions` writes."""
         ...
 
     def read_predictions(

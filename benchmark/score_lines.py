@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmark import overview
+from benchmark.wording import agreeing
 
 RATES = frozenset({"FP_per_frame"})
 """Scores that are no share of anything: shown as they are, without percent."""
@@ -20,8 +21,7 @@ MISSING_SHOWN = 3
 def of(record: Mapping[str, Any], unit: str) -> list[str]:
     """The lines of a record, the headline's score first. unit: what its samples are, "images"."""
     num = record["num_expected"]
-    counted = f"{num:,} {unit.removesuffix('s') if num == 1 else unit}"
-    lines = [f"{record['display_name']}, protocol {record['protocol']}, {counted}"]
+    lines = [agreeing(f"{record['display_name']}, protocol {record['protocol']}, {num:,} {unit}")]
     if not record["truth_is_official"] and not record["is_mini"]:
         lines.append(f"against {record['truth']} (not the official split: counts are not enforced)")
     if record["missing"]:
@@ -32,12 +32,7 @@ def of(record: Mapping[str, Any], unit: str) -> list[str]:
     lines += _wrapped("counts: ", [f"{name} {value:,}" for name, value in record["counts"].items()])
     undefined = any(value is None and name != record["main_score"] for name, value in record["scores"].items())
     lines += ["\N{EM DASH}: not defined, because the truth has nothing of the kind"] if undefined else []
-    return lines + [f"note: {count:,} {_agreeing(note, count, unit)}" for note, count in record["notes"].items()]
-
-
-def _agreeing(note: str, count: int, unit: str) -> str:
-    """A note that begins with the unit, in the singular where there is one."""
-    return note.replace(unit, unit.removesuffix("s"), 1) if count == 1 and note.startswith(unit) else note
+    return lines + [agreeing(f"note: {count:,} {note}") for note, count in record["notes"].items()]
 
 
 def _rows(record: Mapping[str, Any]) -> list[list[str]]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmark.labels import suggestion
 from benchmark.problems import BenchmarkError, DataError, UsageError, shortened
+from benchmark.wording import agreeing
 from leaderboards.problems import ERROR, Problem, has_errors
 
 COMMANDS = ("list", "write", "validate")
@@ -135,7 +136,7 @@ def _write(options: argparse.Namespace) -> int:
     if has_errors(found):
         print(f"{target} was not written: its server would refuse it, or score something else.")
         return 1
-    print(f"{target}: {target.stat().st_size:,} bytes, {len(samples):,} samples")
+    print(agreeing(f"{target}: {target.stat().st_size:,} bytes, {len(samples):,} samples"))
     server = servers.server_of(row)
     if catalog.is_mini_root(root):
         print("It answers the mini data, which no server knows.")
@@ -155,7 +156,7 @@ def _validate(options: argparse.Namespace) -> int:
     found = validation.validate(row, options.file, samples)
     _tell(found)
     num = sum(one.severity == ERROR for one in found)
-    print(f"{options.file}: {num:,} errors, {len(found) - num:,} warnings")
+    print(agreeing(f"{options.file}: {num:,} errors, {len(found) - num:,} warnings"))
     if samples is None:
         print(f"Names, sizes and ids were not compared with {row.name}: give --data-root DIR for the whole check.")
     return 1 if num else 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark import problems
+from benchmark.wording import agreeing
 
 ERROR, WARNING = "error", "warning"
 SHOWN = 3
@@ -26,7 +27,7 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.severity}: {self.place}: {self.message}. {self.remedy}"
+        return f"{self.severity}: {self.place}: {agreeing(self.message)}. {self.remedy}"
 
 
 def error(place: str, message: str, remedy: str) -> Problem:

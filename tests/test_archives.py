@@ -187,7 +187,7 @@ def test_an_archive_with_errors_is_not_left_behind(
     run = _run_directory(archives, tmp_path / "ours", COCO, num_left_out=1)
     out = tmp_path / "detections_val2017_part_results.zip"
     assert main(["write", str(run), COCO, "--out", str(out)]) == 1
-    assert "1 of 3 samples have no prediction" in capsys.readouterr().out
+    assert "1 of 3 samples has no prediction" in capsys.readouterr().out
     assert not list(tmp_path.glob("*.zip*")) and not list(tmp_path.glob(".*"))
 
 
@@ -253,4 +253,4 @@ def test_warnings_alone_are_no_errors(archives: Archives, capsys: pytest.Capture
     archive, samples = archives.sound(name)
     assert [one.severity for one in validation.validate(catalog.get(name), archive, samples)] == [WARNING]
     assert main(["validate", name, str(archive), "--data-root", str(archives.root(name))]) == 0
-    assert "0 errors, 1 warnings" in capsys.readouterr().out
+    assert "0 errors, 1 warning\n" in capsys.readouterr().out

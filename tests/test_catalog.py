@@ -190,11 +190,11 @@ def test_list_names_every_row(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_row_can_be_described(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     row = catalog.get(name)
     assert main(["describe", name]) == 0
-    facts = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if line[0] != " ")
+    facts = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if line[:1].strip())
     assert facts["name"] == name
     assert facts["task"].startswith(f"{row.task}, split {row.split}, ")
     assert row.unit in facts["task"]
-    assert len(facts) == 11 and all(facts.values())
+    assert len(facts) == 12 and all(facts.values())
 
 
 def test_list_as_json_has_the_facts_of_every_row(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmark import result_forms
 from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets import hidden_images, panoptic_json
@@ -20,6 +21,7 @@ from benchmark.formats.ade20k import FOLDERS, TEST_PICTURES
 from benchmark.formats.coco_results import Numbering
 from benchmark.formats.image_records import Image
 from benchmark.formats.listing import Listing
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark
 
 HOME = "ADEChallengeData2016"
@@ -76,6 +78,14 @@ class Ade20kLayout:
         if row.task is Task.INSTANCE:
             return ade20k_labels.read_instances(files, pictures, row.label_set)
         return label_maps.read_truth(files, pictures, label_maps.encoding_of(row.label_set))
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """As COCO has them; an image is its name, or its number in the Places challenge."""
+        if row.task is Task.PANOPTIC:
+            return (result_forms.panoptic("<image>.png"),)
+        if row.task is Task.INSTANCE:
+            return (result_forms.MASKS,)
+        return (result_forms.label_pngs("<image>.png", label_maps.encoding_of(row.label_set).meaning),)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from benchmark import result_forms
 from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets import hidden_images
@@ -22,6 +23,7 @@ from benchmark.formats.image_files import write_jpeg, write_png
 from benchmark.formats.image_records import Image
 from benchmark.formats.listing import Listing
 from benchmark.problems import DataError, Problem
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark
 
 FOLDERS = {
@@ -53,6 +55,16 @@ class Bdd100kImages:
     def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
         """A folder of labels."""
         return _read(row, the_folder(truth, row), _pictures(row, homes_of(truth, root, self.roots)))
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """Label PNGs, or bitmasks; scores of instances in the only JSON."""
+        if row.task is Task.SEMANTIC:
+            return (result_forms.label_pngs("<image>.png", label_maps.encoding_of(row.label_set).meaning),)
+        bitmask = "RGBA PNG: R class, G attributes, instance = 256 B + A"
+        if row.task is Task.PANOPTIC:
+            return (result_forms.one_kind("results/<image>.png", bitmask),)
+        scores = '[{"name": "<image>.jpg", "labels": [{"id", "index": the instance, "score"}]}]'
+        return (ResultForm(files={"results/**/<image>.png": bitmask, "results/<scores>.json": scores}),)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

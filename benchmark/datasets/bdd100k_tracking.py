@@ -21,6 +21,7 @@ from benchmark.formats.image_files import header_size, write_jpeg
 from benchmark.formats.listing import Listing, problems_of
 from benchmark.formats.scalabel_tracks import TrackedVideo
 from benchmark.problems import DataError, Problem, raise_if_any
+from benchmark.result_forms import ResultForm, one_kind
 from benchmark.row import Benchmark, DataNotFound
 
 SIZE = (720, 1280)
@@ -55,6 +56,15 @@ class Bdd100kTracks:
         homes = [root / name for name in self.roots] if root is not None else [*truth.parents[:4]]
         pictures = next((one / _picture_folder(row) for one in homes if (one / _picture_folder(row)).is_dir()), None)
         return _listing(row, truth, pictures or homes[0] / _picture_folder(row))
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """Scalabel JSON, or bitmasks; JSON may be one a video or one in all."""
+        scalabel = '[{"videoName", "name", "frameIndex", "labels": [{"id", "category", "score", "box2d"}]}]'
+        if row.task is Task.MOT:
+            return (one_kind("results/<video>.json", scalabel), one_kind("results.json", f"{scalabel} of all videos"))
+        bitmask = "RGBA PNG: R class, G attributes, instance = 256 B + A"
+        masks = scalabel.replace('"box2d"', '"rle"')
+        return (one_kind("results/<video>/<frame>.png", bitmask), one_kind("results.json", f"{masks} of all videos"))
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark import result_forms
 from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet
 from benchmark.datasets import single_targets
+from benchmark.datasets.pictures import the_folder
 from benchmark.datasets.single_targets import Target
 from benchmark.formats import box_results, box_videos
 from benchmark.formats.box_videos import VideoFiles, VideoTruth
 from benchmark.formats.listing import Listing
-from benchmark.problems import DataError, Problem
+from benchmark.problems import Problem
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark, DataNotFound
 
 Find = Callable[[Benchmark, Path, bool], Sequence[VideoFiles]]
@@ -62,6 +65,10 @@ class BoxTrackLayout:
                 return box_videos.read(videos)
         message = "holds neither <video>/groundtruth.txt nor <video>.txt"
         raise DataNotFound([Problem(place=str(truth), message=message, remedy="Give the folder of the annotations")])
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """A text file a video, in the folder or once below it."""
+        return (result_forms.BOX_LINES,)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet
@@ -119,11 +126,3 @@ def toolkit_files(boxes: Path) -> VideoFiles:
         sentence=sentence,
         pictures=boxes.parent / "img" / boxes.stem,
     )
-
-
-def the_folder(path: Path, row: Benchmark) -> Path:
-    """The path of predictions that are a folder; raises DataError for a file."""
-    if path.is_dir():
-        return path
-    message = f"is a file; predictions of {row.name} are a folder of one text file a video"
-    raise DataError([Problem(place=str(path), message=message, remedy="Give a folder")])

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from benchmark import result_forms
 from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets import hidden_images, panoptic_json
@@ -25,6 +26,7 @@ from benchmark.datasets.pictures import (
 from benchmark.formats import cityscapes, cityscapes_labels, cityscapes_results, label_maps
 from benchmark.formats.image_records import Image
 from benchmark.formats.listing import Listing
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark
 
 PICTURES, PICTURE = "leftImg8bit", "_leftImg8bit.png"
@@ -67,6 +69,16 @@ class CityscapesLayout:
             path = panoptic_json.beside(truth, name, f"gtFine/{name}")
             return panoptic_json.open_file(row, path, pictures, truth)
         return _open_folder(row, truth, pictures)
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """A panoptic JSON with PNGs, text files with mask PNGs, or label PNGs."""
+        if row.task is Task.PANOPTIC:
+            return (result_forms.panoptic("<image>_gtFine_panoptic.png"),)
+        if row.task is Task.INSTANCE:
+            lines = "lines of: mask PNG relative to this file, label id, score"
+            masks = "the mask of an object: whatever is not 0"
+            return (ResultForm(files={"results/<image>*.txt": lines, "results/**/<mask>.png": masks}),)
+        return (result_forms.label_pngs("**/<image>*.png", label_maps.encoding_of(row.label_set).meaning),)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from benchmark import result_forms
 from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets import hidden_images, panoptic_json
@@ -19,6 +20,7 @@ from benchmark.datasets.pictures import Pictures, homes_of, read_label_maps, som
 from benchmark.formats import coco, coco_results, label_maps
 from benchmark.formats.image_records import Image
 from benchmark.formats.listing import Listing
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark
 
 OBJECTS = (Task.DETECTION, Task.INSTANCE)
@@ -59,6 +61,14 @@ class CocoLayout:
             return panoptic_json.open_file(row, truth, pictures)
         standard = f"coco_{row.task.value}_{row.short_split}.json", f"annotations/{row.task.value}_{row.split}.json"
         return panoptic_json.open_file(row, panoptic_json.beside(truth, *standard), pictures, truth)
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """One JSON of objects, a panoptic JSON with PNGs, or label PNGs."""
+        if row.task is Task.PANOPTIC:
+            return (result_forms.panoptic("<image>.png"),)
+        if row.task in OBJECTS:
+            return (result_forms.MASKS if row.task is Task.INSTANCE else result_forms.BOXES,)
+        return (result_forms.label_pngs("<image>.png", label_maps.encoding_of(row.label_set).meaning),)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from benchmark import result_forms
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets.pictures import Pictures, homes_of, the_file
 from benchmark.formats import coco_instances, coco_results
 from benchmark.formats.image_records import Image
 from benchmark.formats.listing import Listing
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark
 
 
@@ -45,6 +47,10 @@ class CocoForm:
     def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
         """An annotation file."""
         return self._read(row, the_file(truth, row), homes_of(truth, root, self.roots))
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """COCO's list of objects."""
+        return (result_forms.MASKS if row.task is Task.INSTANCE else result_forms.BOXES,)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

@@ -17,6 +17,7 @@ from benchmark.datasets.pictures import Pictures, homes_of, the_file, unique_num
 from benchmark.formats import flickr30k, flickr30k_scenes
 from benchmark.formats.image_files import write_jpeg
 from benchmark.formats.listing import Listing
+from benchmark.result_forms import ResultForm, one_kind
 from benchmark.row import Benchmark
 
 PICTURES = ("flickr30k-images", "flickr30k_images", "flickr30k/flickr30k-images", "images")
@@ -45,6 +46,11 @@ class Flickr30kLayout:
         """A list of picture ids beside Sentences and Annotations, or the folder of them."""
         ids = truth / self.landmark(row) if truth.is_dir() else truth
         return flickr30k.read(ids, ids.parent, _pictures(homes_of(truth, root, self.roots)))
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """One JSON of ranked boxes."""
+        holds = '[{"image_id", "sentence_id", "boxes": for each phrase its ranked [[x1, y1, x2, y2], ...]}]'
+        return (one_kind("results.json", holds),)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

@@ -12,11 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from benchmark import result_forms
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets import box_tracking, single_targets
 from benchmark.datasets.box_tracking import BoxTrackLayout
+from benchmark.datasets.pictures import the_folder
 from benchmark.formats import box_results, box_videos
 from benchmark.formats.box_videos import VideoFiles
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark
 
 
@@ -53,11 +56,18 @@ def _place(row: Benchmark, home: Path, number: int) -> VideoFiles:
 class Got10kLayout(BoxTrackLayout):
     """GOT-10k's folders, with results of up to three runs and their times."""
 
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """A folder a video with a file a run, or one file a video."""
+        holds = "x,y,width,height of a frame in each line; three runs at most"
+        seconds = "seconds of a frame in each line, a column a run; optional"
+        name = "results/<video>/<video>"
+        return (ResultForm(files={f"{name}_<run>.txt": holds, f"{name}_time.txt": seconds}), result_forms.BOX_LINES)
+
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet
     ) -> tuple[PredictionSet, Mapping[str, int]]:
         """A folder a video with a file a run, or a flat folder of one file a video."""
-        files = box_results.runs_named(box_tracking.the_folder(path, row), samples.ids)
+        files = box_results.runs_named(the_folder(path, row), samples.ids)
         box_results.require_some(files, path, samples.ids, f"{samples.ids[0]}/{samples.ids[0]}_001.txt")
         return box_results.read_runs(files)
 

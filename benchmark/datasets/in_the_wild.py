@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmark import result_forms
 from benchmark.annotated import AnnotatedImage, Scenes
 from benchmark.contract import Prediction, PredictionSet, Prompt, Sample, SampleSet, Task
 from benchmark.datasets.pictures import the_folder
@@ -25,6 +26,7 @@ from benchmark.formats.image_files import write_jpeg
 from benchmark.formats.listing import Listing
 from benchmark.labels import LabelSet
 from benchmark.problems import DataError, Problem, raise_if_any
+from benchmark.result_forms import ResultForm, one_kind
 from benchmark.row import Benchmark
 
 TABLES = Path(__file__).parent
@@ -80,6 +82,11 @@ class WildLayout:
             message = f"holds none of the data sets (looked for {self.parts(row)[0].annotations} and so on)"
             raise DataError([Problem(place=str(truth), message=message, remedy="Give the folder of the data sets")])
         return _joined(row, home, parts)
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """A JSON of objects for each data set."""
+        one = (result_forms.MASKS if row.task is Task.INSTANCE else result_forms.BOXES).files["results.json"]
+        return (one_kind("results/<data set>.json", one),)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

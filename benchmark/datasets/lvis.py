@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from benchmark import result_forms
 from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets import hidden_images
 from benchmark.datasets.pictures import homes_of, the_file
 from benchmark.formats import coco_results, json_lists, lvis, lvis_scenes
 from benchmark.formats.listing import Listing
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark
 
 FILES = {
@@ -59,6 +61,10 @@ class LvisLayout:
     def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
         """An annotation file."""
         return _read(row, the_file(truth, row), homes_of(truth, root, PICTURE_ROOTS))
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """COCO's list of objects."""
+        return (result_forms.MASKS if row.task is Task.INSTANCE else result_forms.BOXES,)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from benchmark import result_forms
 from benchmark.annotated import AnnotatedImage, Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets import hidden_images, panoptic_json
@@ -20,6 +21,7 @@ from benchmark.formats.image_files import write_jpeg
 from benchmark.formats.image_records import Image
 from benchmark.formats.listing import Listing
 from benchmark.labels import LabelSet
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark
 
 FOLDERS = {"train": "training", "val": "validation", "test": "testing"}
@@ -67,6 +69,16 @@ class MapillaryLayout:
             )
             return coco_panoptic.read_truth(path, path.parent, pictures.of, _numbered(row))
         return _read(row, the_folder(truth, row), pictures)
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """A panoptic JSON with PNGs, text files with mask PNGs, or label PNGs."""
+        if row.task is Task.PANOPTIC:
+            return (result_forms.panoptic("<key>.png"),)
+        if row.task is Task.INSTANCE:
+            lines = "lines of: mask PNG relative to this file, label id or name, score"
+            masks = "the mask of an object: whatever is not 0"
+            return (ResultForm(files={"results/<key>.txt": lines, "results/**/<mask>.png": masks}),)
+        return (result_forms.label_pngs("<key>.png", mapillary.encoding_of(row.label_set).meaning),)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark import result_forms
 from benchmark.annotated import AnnotatedClip, ExpressionKind, Scenes
 from benchmark.contract import Frames, Prediction, Sample, Task, Truth
 from benchmark.datasets import videos
@@ -27,6 +28,7 @@ from benchmark.formats.image_files import write_whole
 from benchmark.formats.indexed_masks import Reading, lazily
 from benchmark.formats.listing import Entry, Listing
 from benchmark.problems import Problem
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark, DataNotFound
 
 META, MASKS = "meta_expressions.json", "mask_dict.json"
@@ -36,6 +38,10 @@ FOLDERS: Mapping[str, str] = MappingProxyType({"train": "train", "val_u": "valid
 
 class ExpressionResults(FolderResults):
     """Results with a folder of binary PNGs for each expression below its video's."""
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """A folder an expression below one a video; a folder Annotations may stand around them."""
+        return (result_forms.REFERRED,)
 
     def reading(self, row: Benchmark) -> Reading:
         """Whatever is not black in grey is the target."""

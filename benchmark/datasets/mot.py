@@ -23,6 +23,7 @@ from benchmark.formats.mot_text import Table
 from benchmark.formats.sequence_info import SequenceInfo
 from benchmark.labels import LabelSet
 from benchmark.problems import DataError, Problem
+from benchmark.result_forms import ResultForm, one_kind
 from benchmark.row import Benchmark
 
 TRUTH = "gt/gt.txt"
@@ -61,6 +62,11 @@ class MotLayout:
                 nested or sequences.text_files(truth), truth, f"<sequence>/{TRUTH} or <sequence>.txt"
             )
         return sequences.listing(files, lambda name: _clip(row, name, _home_of(files[name]), files[name]))
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """A text file a sequence; a folder data may stand around them."""
+        line = "frame,id,left,top,width,height,confidence,-1,-1,-1; frames from 1"
+        return (one_kind("results/<sequence>.txt", line),)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

@@ -23,6 +23,7 @@ from benchmark.formats.image_files import header_size, write_jpeg, write_png
 from benchmark.formats.listing import Listing
 from benchmark.formats.sequence_info import FILE, SequenceInfo, write_info
 from benchmark.problems import DataError, Problem
+from benchmark.result_forms import ResultForm, one_kind
 from benchmark.row import Benchmark
 
 LEFT_OUT = "masks of classes that are not evaluated left out"
@@ -90,6 +91,11 @@ class MotsLayout:
             expected = "<sequence>.txt, <sequence>/gt/gt.txt or <sequence>/*.png"
             sequences.some({}, truth, expected)
         return sequences.listing([one.name for one in found], lambda name: self._clip(row, _named(found, name)))
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """A text file a sequence; a folder data may stand around them."""
+        line = "frame id class height width run-lengths; id = 1000 class + instance, frames from "
+        return (one_kind("results/<sequence>.txt", f"{line}{self.first_frame}"),)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from benchmark import result_forms
 from benchmark.annotated import AnnotatedImage, Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets.pictures import Pictures, homes_of, the_file
@@ -25,6 +26,7 @@ from benchmark.formats.image_files import write_jpeg
 from benchmark.formats.image_records import Image
 from benchmark.formats.listing import Listing
 from benchmark.problems import Problem
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark, DataNotFound
 
 FOLDERS = (".", "annotations", "challenge2019")
@@ -69,6 +71,14 @@ class OpenImagesLayout:
             remedy = "Give the folder of the row's CSV files, or its file of boxes"
             raise DataNotFound([Problem(place=str(truth), message="holds no *bbox*.csv", remedy=remedy)])
         return _read(row, boxes, truth, pictures)
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """One CSV, of which the header tells the form."""
+        columns, words = ",".join(open_images_results.BOXES), "label score x0 y0 x1 y1 ..."
+        if row.task is Task.INSTANCE:
+            columns, words = ",".join(open_images_results.MASKS), "label score mask ..."
+        images = f"ImageID,{open_images_results.STRING} of a line an image: {words}"
+        return (result_forms.one_kind("results.csv", f"{columns} of a line an object, or {images}"),)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

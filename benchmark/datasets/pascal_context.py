@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from benchmark import result_forms
 from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets.pictures import Pictures, homes_of, some, some_predictions, the_folder
@@ -23,6 +24,7 @@ from benchmark.formats.image_files import write_jpeg, write_whole
 from benchmark.formats.image_records import Image
 from benchmark.formats.listing import Listing
 from benchmark.problems import DataError, Problem
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark
 
 MATLAB, PNGS = "trainval", "SegmentationClassContext"
@@ -59,6 +61,10 @@ class PascalContextLayout:
     def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
         """A folder of maps of one form."""
         return _read_folder(row, the_folder(truth, row), _pictures(row, homes_of(truth, root, self.roots)))
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """PNGs of class indices."""
+        return (result_forms.label_pngs("<image>.png", pascal_context.of_indices(row.label_set).meaning),)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmark import result_forms
 from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets.pictures import unique_number
@@ -18,6 +19,7 @@ from benchmark.formats import mask_folder, phrase_cut, phrase_cut_scenes
 from benchmark.formats.image_files import write_jpeg
 from benchmark.formats.listing import Listing
 from benchmark.problems import DataError, Problem
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark
 
 FILES = {"val": ("val", "miniv")}
@@ -50,6 +52,10 @@ class PhraseCutLayout:
                 raise DataError([Problem(place=str(truth), message=message, remedy="Give the task file itself")])
             return found
         return _read([truth], truth.parent, root or truth.parent)
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """A PNG a task, or a JSON of masks."""
+        return (result_forms.MASK_FOLDER, result_forms.EXPRESSIONS)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

@@ -59,7 +59,7 @@ def the_folder(path: Path, row: Benchmark) -> Path:
     """The path of predictions that are a folder; raises DataError for a file."""
     if path.is_dir():
         return path
-    message = f"is a file; predictions of {row.name} are a folder"
+    message = f"is a file; predictions of {row.name} are a folder with {_expected(row)}"
     remedy = f"Give the folder with the results of all {row.unit}, or a zip of it"
     raise DataError([Problem(place=str(path), message=message, remedy=remedy)])
 
@@ -68,8 +68,14 @@ def the_file(path: Path, row: Benchmark) -> Path:
     """The path of predictions that are one file; raises DataError for a folder."""
     if path.is_file():
         return path
-    message = f"is a folder; predictions of {row.name} are one result JSON"
-    raise DataError([Problem(place=str(path), message=message, remedy="Give the JSON")])
+    message = f"is a folder; predictions of {row.name} are one file such as {_expected(row)}"
+    raise DataError([Problem(place=str(path), message=message, remedy="Give the file")])
+
+
+def _expected(row: Benchmark) -> str:
+    """The names of the files that the row's first form has."""
+    form = row.layout.result_forms(row)[0]
+    return " and ".join(one.removeprefix(form.given) or one for one in form.files)
 
 
 def some(files: dict[str, Path], folder: Path, pattern: str) -> dict[str, Path]:

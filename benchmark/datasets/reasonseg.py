@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from benchmark import result_forms
 from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets.refcoco import read_answers
@@ -16,6 +17,7 @@ from benchmark.formats import reason_seg, referring_results
 from benchmark.formats.image_files import write_jpeg
 from benchmark.formats.listing import Listing
 from benchmark.problems import Problem
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark, DataNotFound
 
 
@@ -41,6 +43,10 @@ class ReasonSegLayout:
                 return reason_seg.read(home)
         remedy = "Give the folder of the pictures and their JSON files"
         raise DataNotFound([Problem(place=str(truth), message="holds no *.json", remedy=remedy)])
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """A JSON of masks, or PNGs named as the pictures."""
+        return (result_forms.EXPRESSIONS, result_forms.MASK_FOLDER)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

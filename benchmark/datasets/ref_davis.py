@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from benchmark import result_forms
 from benchmark.annotated import AnnotatedClip, Expression, ExpressionKind, Scenes
 from benchmark.contract import Prompt, Sample, Task, Truth
 from benchmark.datasets import davis
@@ -23,6 +24,7 @@ from benchmark.formats.davis_expressions import FILES, read_texts, write_texts
 from benchmark.formats.image_files import write_whole
 from benchmark.formats.listing import Entry, Listing
 from benchmark.problems import DataError, Problem
+from benchmark.result_forms import ResultForm, one_kind
 from benchmark.row import Benchmark
 
 TEXTS = "davis_text_annotations"
@@ -55,6 +57,11 @@ class RefDavisLayout(FolderResults):
         near = [one / TEXTS for one in (truth, truth.parent, truth.parent.parent)]
         texts = next((one for one in near if one.is_dir()), None)
         return _four_times(found, [{}] * NUM_LISTS if texts is None else _texts(texts), row)
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """A folder for each list of expressions."""
+        holds = result_forms.INDEXED.files["results/<video>/<frame>.png"]
+        return (one_kind("results/anno_<0 to 3>/<video>/<frame>.png", holds),)
 
     def needed(self, row: Benchmark, sample: Sample) -> range:
         """All frames count."""

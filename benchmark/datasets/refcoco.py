@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from benchmark import labels
+from benchmark import labels, result_forms
 from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets.pictures import Pictures, homes_of, unique_number
@@ -21,6 +21,7 @@ from benchmark.formats.image_records import Image
 from benchmark.formats.listing import Listing
 from benchmark.formats.refer_scenes import ReferBook
 from benchmark.problems import DataError, Problem
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark
 
 PICTURES = (
@@ -74,6 +75,10 @@ class ReferLayout:
             raise DataError([Problem(place=str(truth), message=message, remedy="Give the reference file itself")])
         pictures = _pictures(homes_of(truth, root, self.roots))
         return refer.read(found[0], found[0].with_name(refer.INSTANCES), row.split, pictures.of)
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """A JSON of masks and boxes, or PNGs named by sample."""
+        return (result_forms.EXPRESSIONS, result_forms.MASK_FOLDER)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

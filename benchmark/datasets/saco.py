@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from benchmark import labels
+from benchmark import labels, result_forms
 from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets.pictures import Pictures, homes_of, the_file, unique_number
@@ -19,6 +19,7 @@ from benchmark.formats import coco_results, saco
 from benchmark.formats.image_files import write_jpeg
 from benchmark.formats.listing import Listing
 from benchmark.problems import DataError, Problem
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark
 
 ANNOTATORS = ("a", "b", "c")
@@ -58,6 +59,10 @@ class SacoLayout:
             message = f"holds no {self.landmark(row)}"
             raise DataError([Problem(place=str(truth), message=message, remedy="Give an annotation file itself")])
         return found
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """COCO's list of masks."""
+        return (result_forms.MASKS,)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from benchmark import result_forms
 from benchmark.annotated import AnnotatedClip, Scenes
 from benchmark.contract import Prediction, PredictionSet, Prompt, Sample, SampleSet, Task, Truth
 from benchmark.datasets import sav_train, videos
@@ -24,6 +25,7 @@ from benchmark.formats.indexed_masks import GivenObjects
 from benchmark.formats.listing import Entry, Listing
 from benchmark.formats.object_folders import Files
 from benchmark.problems import Problem
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark, DataNotFound
 
 MASKS = "Annotations_6fps"
@@ -57,6 +59,10 @@ class SavLayout:
             remedy = "Give the folder in which each video has a folder an object"
             raise DataNotFound([Problem(place=str(truth), message="holds no <video>/000/*.png", remedy=remedy)])
         return _listing(row, names, home, home.parent / PICTURES)
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """A folder an object below one a video."""
+        return (result_forms.OBJECT_FOLDERS,)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

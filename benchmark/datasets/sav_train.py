@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark import result_forms
 from benchmark.annotated import AnnotatedClip, Scenes
 from benchmark.contract import Prediction, PredictionSet, Prompt, Sample, SampleSet, Truth
 from benchmark.datasets import videos
@@ -26,6 +27,7 @@ from benchmark.formats.indexed_masks import GivenObjects
 from benchmark.formats.listing import Entry, FrameFiles, Listing
 from benchmark.formats.masklets import Masklets
 from benchmark.problems import Problem
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark, DataNotFound
 
 SUFFIX = "_manual.json"
@@ -69,6 +71,10 @@ class SavTrainLayout:
             remedy = f"Give a *{SUFFIX}, or a folder with some"
             raise DataNotFound([Problem(place=str(truth), message=f"holds no *{SUFFIX}", remedy=remedy)])
         return _listing(files, (truth if truth.is_dir() else truth.parent.parent) / PICTURES)
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """A folder an object below one a video."""
+        return (result_forms.OBJECT_FOLDERS,)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmark import labels as label_sets
-from benchmark import masks
+from benchmark import masks, result_forms
 from benchmark.annotated import AnnotatedClip, ExpressionKind, Scenes
 from benchmark.contract import Prediction, PredictionSet, Prompt, Rle, Sample, SampleSet, Task
 from benchmark.formats import clip_files, coco_instances, coco_results
@@ -28,6 +28,7 @@ from benchmark.formats.image_files import write_png
 from benchmark.formats.json_files import read_json, write_json
 from benchmark.formats.listing import Listing
 from benchmark.problems import DataError, Problem
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark, DataNotFound
 
 KINDS = (ExpressionKind.ATTRIBUTE, ExpressionKind.RELATION, ExpressionKind.MOTION)
@@ -75,6 +76,10 @@ class SentenceLayout:
             message, remedy = f"holds no {self.masks}", "Give that file, or its folder"
             raise DataNotFound([Problem(place=str(truth), message=message, remedy=remedy)])
         return self._listing(path, path.parent)
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """COCO's list of scored masks, one category."""
+        return (result_forms.MASKS,)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

@@ -17,6 +17,7 @@ from benchmark.datasets.pictures import Pictures, homes_of, the_file
 from benchmark.formats import tao, tao_results, tao_scenes
 from benchmark.formats.listing import Listing
 from benchmark.problems import DataError, Problem
+from benchmark.result_forms import ResultForm, one_kind
 from benchmark.row import Benchmark
 
 FILES: Mapping[str, tuple[str, ...]] = {
@@ -49,6 +50,11 @@ class TaoLayout:
             message = f"holds none of {', '.join(FILES[row.split])}"
             raise DataError([Problem(place=str(truth), message=message, remedy="Give the annotation file itself")])
         return tao.read(path, _pictures(homes_of(truth, root, self.roots)), row.label_set)
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """COCO's list of boxes, each with its track."""
+        holds = '[{"image_id", "category_id", "bbox": [x, y, width, height], "score", "track_id"}]'
+        return (one_kind("results.json", holds),)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

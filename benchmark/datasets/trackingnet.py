@@ -14,12 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark import box_tracks
+from benchmark import box_tracks, result_forms
 from benchmark.contract import Prediction, PredictionSet, SampleSet, Task
-from benchmark.datasets import box_tracking, single_targets
+from benchmark.datasets import single_targets
 from benchmark.datasets.box_tracking import BoxTrackLayout
+from benchmark.datasets.pictures import the_folder
 from benchmark.formats import box_results, box_text
 from benchmark.formats.box_videos import VideoFiles
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark
 
 TRAINING_PARTS = 12
@@ -60,11 +62,15 @@ def _place(row: Benchmark, home: Path, number: int) -> VideoFiles:
 class TrackingNetLayout(BoxTrackLayout):
     """TrackingNet's folders, with the devkit's rule that a missing result is a result of zeros."""
 
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """A text file a video, at any depth."""
+        return (result_forms.one_kind("results/**/<video>.txt", "x,y,width,height of a frame in each line"),)
+
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet
     ) -> tuple[PredictionSet, Mapping[str, int]]:
         """A folder with `<video>.txt` at any depth."""
-        files = box_results.files_containing(box_tracking.the_folder(path, row), samples.ids)
+        files = box_results.files_containing(the_folder(path, row), samples.ids)
         box_results.require_some(files, path, samples.ids, f"{samples.ids[0]}.txt")
         found, notes = box_results.read_files(files)
         places = {sample_id: index for index, sample_id in enumerate(samples.ids)}

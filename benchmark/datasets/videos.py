@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from benchmark import result_forms
 from benchmark.contract import (
     Frames,
     Instances,
@@ -32,6 +33,7 @@ from benchmark.formats.image_files import header_size
 from benchmark.formats.indexed_masks import GivenObjects, Reading, frames_of, lazily
 from benchmark.formats.listing import Entry, Listing
 from benchmark.problems import DataError, Problem
+from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark, DataNotFound
 
 FOLDERS: Mapping[str, str] = MappingProxyType({"train": "train", "val": "valid", "test": "test"})
@@ -136,6 +138,10 @@ class FolderResults:
     def needed(self, row: Benchmark, sample: Sample) -> Iterable[int]:
         """Indices of the frames that scores look at."""
         return inner(len(sample.frames))
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """A folder a video; a folder Annotations may stand around them."""
+        return (result_forms.INDEXED,)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from benchmark import result_forms
 from benchmark.annotated import Scenes
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.datasets.pictures import Pictures, homes_of, the_file
 from benchmark.formats import youtube_vis, youtube_vis_results, youtube_vis_scenes
 from benchmark.formats.listing import Listing
 from benchmark.problems import DataError, Problem
+from benchmark.result_forms import ResultForm, one_kind
 from benchmark.row import Benchmark
 
 RESULTS = "results.json"
@@ -56,6 +58,11 @@ class VideoInstanceLayout:
             message = f"holds none of {', '.join(self._names(row))}"
             raise DataError([Problem(place=str(truth), message=message, remedy="Give the annotation file itself")])
         return youtube_vis.read(path, _pictures(row, homes_of(truth, root, self.roots)), row.label_set)
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """One JSON of tracks; a folder may hold it as results.json."""
+        track = f'"video_id", "category_id", "score", "segmentations": [{result_forms.RUN_LENGTHS} or null, ...]'
+        return (one_kind("results.json", f"a JSON list of {{{track}}}, a mask a frame"),)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet

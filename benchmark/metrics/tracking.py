@@ -30,9 +30,10 @@ COUNTS = (
 HOTA_NAMES = ("HOTA", "DetA", "AssA", "DetRe", "DetPr", "AssRe", "AssPr", "LocA")
 CLEAR_NAMES = ("MOTA", "MOTP", "MODA", "CLR_Re", "CLR_Pr", "MTR", "PTR", "MLR", "sMOTA", "CLR_F1", "FP_per_frame",
                "MOTAL")  # fmt: skip
-SCORE_NAMES = (
-    *HOTA_NAMES, "RHOTA", "HOTA(0)", "LocA(0)", "HOTALocA(0)", *CLEAR_NAMES, "IDF1", "IDR", "IDP",
-)  # fmt: skip
+_REPORTED = ("HOTA", "MOTA", "IDF1", "DetA", "AssA")
+"""What papers and the challenge's tables show, which comes first; all others follow as the tool has them."""
+_ALL = (*HOTA_NAMES, "RHOTA", "HOTA(0)", "LocA(0)", "HOTALocA(0)", *CLEAR_NAMES, "IDF1", "IDR", "IDP")
+SCORE_NAMES = tuple(dict.fromkeys((*_REPORTED, *_ALL)))
 MASK_NAMES = {"sMOTSA": "sMOTA", "MOTSA": "MOTA", "MOTSP": "MOTP"}
 """What papers call these scores when they are of masks."""
 NUM_ALPHAS = len(ALPHAS)
@@ -304,7 +305,9 @@ def _scores(labels: LabelSet, tables: Sequence[_Sums], num: int, names: Mapping[
 
 
 def _named(row: Row, names: Mapping[str, str]) -> dict[str, float]:
-    return {**row, **{new: row[old] for new, old in names.items()}}
+    """Scores in the order of `SCORE_NAMES`, behind the first of them those that have a name of their own."""
+    first, *rest = SCORE_NAMES
+    return {first: row[first], **{new: row[old] for new, old in names.items()}, **{name: row[name] for name in rest}}
 
 
 def _curves(sums: _Sums) -> dict[str, float]:
@@ -335,7 +338,9 @@ ENTRIES = {
         lower_is_better=tracking_laws.LOWER_IS_BETTER,
     ),
     "mask_tracking": MetricEntry(
-        protocols={"trackeval": Protocol(build=MaskTracking, score_names=(*SCORE_NAMES, *MASK_NAMES))},
+        protocols={
+            "trackeval": Protocol(build=MaskTracking, score_names=(SCORE_NAMES[0], *MASK_NAMES, *SCORE_NAMES[1:]))
+        },
         tool=_TOOL,
         laws=tracking_laws.LAWS,
         lower_is_better=tracking_laws.LOWER_IS_BETTER,

@@ -17,6 +17,7 @@ from benchmark.box_tracks import BoxTrack
 from benchmark.contract import Annotation, Frames, Instances, Metric, Prediction, Sample, summarise
 from benchmark.labels import LabelSet
 from benchmark.problems import BenchmarkError
+from benchmark.wording import agreeing
 
 MOST_FRAMES = 24
 """Frames of a video that are looked at."""
@@ -36,7 +37,7 @@ class Diagnosis:
     evidence: str
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.cause} ({self.evidence}). {self.remedy}."
+        return f"{self.name}: {self.cause} ({agreeing(self.evidence)}). {self.remedy}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
