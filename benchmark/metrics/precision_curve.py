@@ -127,13 +127,20 @@ def interpolate(
     envelope = np.maximum.accumulate(envelope[:, ::-1], axis=1)[:, ::-1]
     # The first place with recall >= r is that of the k-th hit, and k depends on the number of truths alone. Recall 0 is
     # reached at the first detection, hit or not; the envelope there is the one at the first hit.
-    wanted = np.stack([_wanted(int(total)) for total in num_truths])[:, None, :]
+    wanted = hits_of_recalls(num_truths)[:, None, :]
     last = found.reshape(num_areas, num_levels, 1)
     reached = np.take_along_axis(envelope.reshape(num_areas, num_levels, -1), np.minimum(wanted, last + 1) - 1, axis=-1)
     return np.where(wanted <= last, reached, 0.0)
 
 
-def _wanted(num_truths: int) -> NDArray[np.int64]:
-    """How many hits reach each recall, int64 [101], at least 1; more than there are where there is no truth."""
-    hits = np.searchsorted(np.arange(num_truths + 1) / max(num_truths, 1), RECALLS, side="left")
+def hits_of_recalls(num_truths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many hits reach each recall, int64 [S, 101], at least 1; more than there are where there is no truth.
+
+    num_truths: int64 [S].
+    """
+    total = np.maximum(num_truths, 1)[:, None]
+    # The product may round to either side of a whole number; the quotients that the official tool compares decide.
+    hits = np.maximum(np.floor(RECALLS * total) - 1, 0)
+    for _ in range(3):
+        hits += hits / total < RECALLS
     return np.maximum(hits, 1).astype(np.int64)

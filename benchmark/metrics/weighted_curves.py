@@ -1,43 +1,47 @@
 """Precision/recall curves of all classes at once, for weights that change from call to call: bootstrap replicates.
 
-`ClassCurve.integrate` repeats the rows of a class; here nothing is repeated. Between two hits precision only falls, so
-the curve is needed at the hits alone, and what was false before them is read off one running sum over all detections
-that are ever false, less the few that are not at the level in question. Results equal `ClassCurve`'s to rounding.
-Shapes: A ranges of area, T thresholds of IoU, C classes, H hits over all (A, T, C).
+`ClassCurve.integrate` repeats the rows of a class; here nothing is repeated. Precision only rises along hits that no
+false detection parts, so each such run of hits is one point, at its end. What stands before it is read off two running
+sums: over the hits, and over all detections that count at some threshold of the range, less the few that do not at the
+threshold in question. Results equal `ClassCurve`'s to rounding.
+Shapes: A ranges of area, T thresholds of IoU, C classes, R runs of hits of one (area, threshold), class by class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from benchmark.metrics.precision_curve import RECALLS, ClassCurve, Integral
+from benchmark.metrics.precision_curve import RECALLS, ClassCurve, Integral, hits_of_recalls
+
+_NONE, _ZERO = np.zeros(0, np.int64), np.zeros(1, np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layer:
-    """One (area, threshold), positions in the list of all detections: int32, ascending.
+    """One (area, threshold). runs: where its own are among those of all layers.
 
-    hits: its hits. base: what is false at some threshold of the area. lapses: of those, what is not false here.
+    sizes: int64 [C], runs of each class. shown: int64 [D], classes with runs. firsts: int64 [D], their first runs.
+    counted: int64 [R], sums of detections up to each run's end. starts: int64 [C], those before each class.
+    lapses: int64 [L], samples of detections that count in the area and not here. lapsed: int64 [R], how many of them
+    are before each run's end. lapse_starts: int64 [C], those before each class. lift: float64 [R].
     """
 
-    hits: NDArray[np.int32]
-    base: NDArray[np.int32]
-    lapses: NDArray[np.int32]
-
-
-class _Grouped:
-    """Samples of hits that lie group by group. sample: int32 [H]. sizes: int64 [groups]. bounds: int64 [groups + 1]."""
-
-    def __init__(self, sample: NDArray[np.int32], sizes: NDArray[np.int64]) -> None:
-        self.sample, self.sizes = sample, sizes
-        self.bounds = np.cumsum(np.concatenate(([0], sizes)))
+    runs: slice
+    sizes: NDArray[np.int64]
+    shown: NDArray[np.int64]
+    firsts: NDArray[np.int64]
+    counted: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    lapses: NDArray[np.int64]
+    lapsed: NDArray[np.int64]
+    lapse_starts: NDArray[np.int64]
+    lift: NDArray[np.float64]
 
 
 class WeightedCurves:
@@ -47,22 +51,32 @@ class WeightedCurves:
         self._curves, self._max_dets = tuple(curves), tuple(max_dets)
         self._slow = [index for index, curve in enumerate(curves) if has_mixed_ties(curve)]
         if curves:
+            self._num_areas, self._num_levels = curves[0].is_hit.shape[:2]
+            self._starts = np.cumsum([0, *(len(curve.sample) for curve in curves)])
+            self._sample, self._rank = (_joined([getattr(one, name) for one in curves]) for name in ("sample", "rank"))
             self._count()
             self._index()
 
     def _count(self) -> None:
-        """Truths and detections of every sample, so that totals are one product with the weights."""
-        curves = self._curves
-        self._num_areas, self._num_levels = curves[0].is_hit.shape[:2]
-        self._num_samples = 1 + max(
-            int(rows.max(initial=-1)) for one in curves for rows in (one.sample, one.truth_sample)
-        )
-        owner = np.repeat(np.arange(len(curves)), [len(one.sample) for one in curves])
-        self._detections = self._totals(owner, _joined([one.sample for one in curves]), len(curves))
-        owner = np.repeat(np.arange(len(curves)), [len(one.truth_sample) for one in curves])
+        """Truths, detections and hits of every sample, so that totals are one product with the weights."""
+        curves, num = self._curves, len(self._curves)
+        truth_sample = _joined([one.truth_sample for one in curves])
+        self._num_samples = 1 + int(max(self._sample.max(initial=-1), truth_sample.max(initial=-1)))
+        owner = np.repeat(np.arange(num), np.diff(self._starts))
+        self._detections = self._totals(owner, self._sample, num)
         truth, area = np.nonzero(np.concatenate([one.truth_counts for one in curves]))
-        sample = _joined([one.truth_sample for one in curves])[truth]
-        self._truths = self._totals(area * len(curves) + owner[truth], sample, self._num_areas * len(curves))
+        of_truth = np.repeat(np.arange(num), [len(one.truth_sample) for one in curves])
+        self._truths = self._totals(area * num + of_truth[truth], truth_sample[truth], self._num_areas * num)
+        rows = [[np.zeros(0, np.int64)] for _ in range(2)]
+        for number in range(self._num_areas):
+            hits = np.flatnonzero(np.concatenate([one.is_hit[number] for one in curves], axis=-1))
+            place = hits % max(len(self._sample), 1)
+            for cap, most in enumerate(self._max_dets):
+                kept = place[self._rank[place] < most]
+                rows[0].append((number * len(self._max_dets) + cap) * num + owner[kept])
+                rows[1].append(self._sample[kept])
+        num_rows = self._num_areas * len(self._max_dets) * num
+        self._hits = self._totals(np.concatenate(rows[0]), np.concatenate(rows[1]), num_rows)
 
     def _totals(self, row: NDArray[np.int64], sample: NDArray[np.int64], num_rows: int) -> sparse.csr_matrix:
         """How often each sample occurs in each row, [num_rows, samples]: few of many classes occur in one sample."""
@@ -70,50 +84,70 @@ class WeightedCurves:
         return sparse.csr_matrix((ones, (row, sample)), shape=(num_rows, self._num_samples))
 
     def _index(self) -> None:
-        """Where the hits are, and which running sums stand before each of them."""
-        sample, rank = (_small(_joined([getattr(one, name) for one in self._curves])) for name in ("sample", "rank"))
-        starts = np.cumsum([0, *(len(curve.sample) for curve in self._curves)])
-        layers = [layer for area in range(self._num_areas) for layer in self._layers(area)]
-        bases = [layer.base for layer in layers[:: self._num_levels]]
-        self._base_sample = sample[_joined(bases)]
-        self._lapse_sample = sample[_joined([layer.lapses for layer in layers])]
-        base_from = np.repeat(np.cumsum([0, *map(len, bases[:-1])]), self._num_levels)
-        lapse_from = np.cumsum([0, *(len(layer.lapses) for layer in layers[:-1])])
-        rows = list(zip(layers, base_from, lapse_from, strict=True))
-        self._base_at = _small(_joined([n + np.searchsorted(one.base, one.hits, "right") for one, n, _ in rows]))
-        self._lapse_at = _small(_joined([n + np.searchsorted(one.lapses, one.hits, "right") for one, _, n in rows]))
-        self._base_start = _joined([n + np.searchsorted(one.base, starts[:-1]) for one, n, _ in rows])
-        self._lapse_start = _joined([n + np.searchsorted(one.lapses, starts[:-1]) for one, _, n in rows])
-        hits = _joined([layer.hits for layer in layers])
-        sizes = np.concatenate([np.diff(np.searchsorted(layer.hits, starts)) for layer in layers])
-        self._hits = _Grouped(sample[hits], sizes)
-        ranks, segment = rank[hits], np.repeat(np.arange(len(sizes)), sizes)
-        self._capped = [
-            _Grouped(sample[hits[ranks < cap]], np.bincount(segment[ranks < cap], minlength=len(sizes)))
-            for cap in self._max_dets
-        ]
-        self._lift = 2.0 * np.tile(np.arange(len(self._curves), 0, -1), len(layers))
+        """Group hits by runs, and what counts by what the runs of an area ask for."""
+        # A class's values are lifted above those of the classes after it, so one pass from the end serves all.
+        lift = 2.0 * np.arange(len(self._curves), 0, -1)
+        layers, hits, stops, base, cuts = [], [_NONE], [_ZERO], [_NONE], [_ZERO]
+        num_runs = num_hits = num_base = num_cuts = 0
+        for area in range(self._num_areas):
+            rows = [_Rows.of(*both, self._starts) for both in self._flags(area)]
+            counts = np.flatnonzero(np.logical_or.reduce([one.counts for one in rows]))
+            starts = np.searchsorted(counts, self._starts[:-1])
+            wanted = [np.searchsorted(counts, one.ends, "right") for one in rows]
+            cut = np.unique(np.concatenate((_ZERO, starts, *wanted)))
+            for one, stop in zip(rows, wanted, strict=True):
+                lapses = counts[~one.counts[counts]]
+                sizes = np.diff(np.searchsorted(one.ends, self._starts))
+                shown = np.flatnonzero(sizes)
+                layers.append(
+                    _Layer(
+                        runs=slice(num_runs, num_runs + len(stop)),
+                        sizes=sizes,
+                        shown=shown,
+                        firsts=(np.cumsum(sizes) - sizes)[shown],
+                        counted=num_cuts + np.searchsorted(cut, stop),
+                        starts=num_cuts + np.searchsorted(cut, starts),
+                        lapses=self._sample[lapses],
+                        lapsed=np.searchsorted(lapses, one.ends, "right"),
+                        lapse_starts=np.searchsorted(lapses, self._starts[:-1]),
+                        lift=np.repeat(lift, sizes),
+                    )
+                )
+                hits.append(self._sample[one.hits])
+                stops.append(num_hits + one.stops)
+                num_runs, num_hits = num_runs + len(stop), num_hits + len(one.hits)
+            base.append(self._sample[counts[: cut[-1]]])
+            cuts.append(num_base + cut[1:])
+            num_base, num_cuts = num_base + int(cut[-1]), num_cuts + len(cut) - 1
+        self._layers = layers
+        self._runs, self._base = self._groups(hits, stops), self._groups(base, cuts)
 
-    def _layers(self, area: int) -> list[_Layer]:
-        """All thresholds of an area; they share the base."""
-        is_false = np.concatenate([curve.is_false[area] for curve in self._curves], axis=-1)
-        base = _small(np.flatnonzero(is_false.any(axis=0)))
-        layers = []
-        for level in range(self._num_levels):
-            is_hit = np.concatenate([curve.is_hit[area, level] for curve in self._curves])
-            lapses = base[~is_false[level, base]]
-            layers.append(_Layer(hits=_small(np.flatnonzero(is_hit)), base=base, lapses=lapses))
-        return layers
+    def _flags(self, area: int) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+        """(is a hit, is false) of all detections, bool [N] each, for every threshold."""
+        is_hit, is_false = (
+            np.concatenate([getattr(curve, name)[area] for curve in self._curves], axis=-1)
+            for name in ("is_hit", "is_false")
+        )
+        return zip(is_hit, is_false, strict=True)
+
+    def _groups(self, samples: Sequence[NDArray[np.int64]], stops: Sequence[NDArray[np.int64]]) -> sparse.csr_matrix:
+        """Groups of rows, so that a product with the weights is the sum of each: [groups, samples]."""
+        sample, bounds = np.concatenate(samples), np.concatenate(stops)
+        ones = np.ones(len(sample), np.int32)
+        return sparse.csr_matrix((ones, sample, bounds), shape=(len(bounds) - 1, self._num_samples))
 
     def integrate(self, weights: NDArray[np.int64]) -> list[Integral]:
         """One a class, when sample s counts weights[s] times. weights: int64 [S]."""
-        if not self._curves:
+        num = len(self._curves)
+        if not num:
             return []
         known = weights[: self._num_samples].astype(np.float64)
         detections = self._detections @ known
-        truths = (self._truths @ known).reshape(self._num_areas, len(self._curves))
-        precision = self._precision(weights.astype(np.int32), truths)
-        recall = self._recall(weights.astype(np.int32), truths)
+        truths = (self._truths @ known).reshape(self._num_areas, num)
+        hits = (self._hits @ known).reshape(self._num_areas, -1, num)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            recall = np.where(truths[:, None] > 0, hits / (truths[:, None] * self._num_levels), np.nan)
+        precision = self._precision(weights.astype(np.int32), truths.astype(np.int64))
         found = [
             Integral(
                 precision=precision[..., index],
@@ -121,48 +155,71 @@ class WeightedCurves:
                 num_truths=int(truths[0, index]),
                 num_detections=int(detections[index]),
             )
-            for index in range(len(self._curves))
+            for index in range(num)
         ]
         for index in self._slow:
             found[index] = self._curves[index].integrate(weights, self._max_dets)
         return found
 
-    def _precision(self, weights: NDArray[np.int32], truths: NDArray[np.float64]) -> NDArray[np.float64]:
-        """float64 [A, T, C], mean over the recalls; NaN without truth. truths: [A, C]."""
-        sizes, bounds = self._hits.sizes, self._hits.bounds
-        wanted = np.repeat(truths, self._num_levels, axis=0).ravel()
-        before = _running(weights, self._hits.sample)
-        hits = before[1:] - np.repeat(before[bounds[:-1]], sizes)
-        bases, lapses = _running(weights, self._base_sample), _running(weights, self._lapse_sample)
-        falses = bases[self._base_at] - lapses[self._lapse_at]
-        falses -= np.repeat(bases[self._base_start] - lapses[self._lapse_start], sizes)
-        falses += hits
-        precision = hits / (falses + np.spacing(1))
-        reached = num_recalls(hits, np.repeat(100 / np.maximum(wanted, 1), sizes))
-        new = np.diff(reached, prepend=np.int32(0))
-        firsts = bounds[:-1][sizes > 0]
-        new[firsts] = reached[firsts]
-        # A class's values are lifted above those of the classes after it, so that one pass from the end serves all.
-        lift = np.repeat(self._lift, sizes)
-        precision += lift
-        num_classes = len(self._curves)
-        for low, high in pairwise(bounds[::num_classes].tolist()):
-            backwards = precision[low:high][::-1]
-            np.maximum.accumulate(backwards, out=backwards)
-        precision -= lift
-        precision *= new
-        sums = np.zeros(len(sizes))
-        if len(firsts):
-            sums[sizes > 0] = np.add.reduceat(precision, firsts) / len(RECALLS)
-        return np.where(wanted > 0, sums, np.nan).reshape(self._num_areas, self._num_levels, num_classes)
-
-    def _recall(self, weights: NDArray[np.int32], truths: NDArray[np.float64]) -> NDArray[np.float64]:
-        """float64 [A, M, C], mean over the thresholds; NaN without truth. truths: [A, C]."""
+    def _precision(self, weights: NDArray[np.int32], truths: NDArray[np.int64]) -> NDArray[np.float64]:
+        """float64 [A, T, C], mean over the recalls; NaN without truth. truths: int64 [A, C]."""
+        known = weights[: self._num_samples]
+        hits, base = _running(self._runs @ known), _running(self._base @ known)
+        sums = np.zeros((len(self._layers), len(self._curves)))
+        for number, layer in enumerate(self._layers):
+            if number % self._num_levels == 0:
+                table, rows = recall_table(truths[number // self._num_levels])
+            counted, before = base.take(layer.counted), base[layer.starts]
+            if len(layer.lapses):
+                lapses = _running(weights[layer.lapses])
+                counted -= lapses[layer.lapsed]
+                before -= lapses[layer.lapse_starts]
+            counted -= np.repeat(before, layer.sizes)
+            up_to = hits[layer.runs.start + 1 : layer.runs.stop + 1]
+            first = hits[layer.runs.start + np.cumsum(layer.sizes) - layer.sizes]
+            reached = table.take(up_to + np.repeat(rows - first, layer.sizes))
+            precision = (up_to - np.repeat(first, layer.sizes)) / np.maximum(counted, 1, out=counted)
+            sums[number, layer.shown] = _mean(precision, reached, table[rows], layer)
         shape = (self._num_areas, self._num_levels, len(self._curves))
-        sums = [np.diff(_running(weights, one.sample)[one.bounds]).reshape(shape).sum(axis=1) for one in self._capped]
-        wanted = truths[:, None] * self._num_levels
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(wanted > 0, np.stack(sums, axis=1) / wanted, np.nan)
+        return np.where(truths[:, None] > 0, sums.reshape(shape), np.nan)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """Detections of one (area, threshold) by position. counts: bool [N], hits and false ones. hits: int64 [H].
+
+    ends: int64 [R], the last hit of each run. stops: int64 [R], hits up to there.
+    """
+
+    counts: NDArray[np.bool_]
+    hits: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    stops: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, is_hit: NDArray[np.bool_], is_false: NDArray[np.bool_], starts: NDArray[np.int64]) -> _Rows:
+        """is_hit, is_false: bool [N]. starts: int64 [C + 1], where each class begins."""
+        hits = np.flatnonzero(is_hit)
+        falses, owner = np.cumsum(is_false)[hits], np.searchsorted(starts, hits, "right")
+        is_last = (np.diff(owner, append=-1) != 0) | (np.diff(falses, append=-1) != 0)
+        return cls(counts=is_hit | is_false, hits=hits, ends=hits[is_last], stops=np.flatnonzero(is_last) + 1)
+
+
+def _mean(
+    precision: NDArray[np.float64], reached: NDArray[np.int32], none: NDArray[np.int32], layer: _Layer
+) -> NDArray[np.float64]:
+    """Mean over the recalls, float64 [D]. precision: float64 [R]. reached: int32 [R]; none: [C], by no hit."""
+    if not len(layer.firsts):
+        return np.zeros(0)
+    precision += layer.lift
+    backwards = precision[::-1]
+    np.maximum.accumulate(backwards, out=backwards)
+    precision -= layer.lift
+    new = reached.copy()
+    new[1:] -= reached[:-1]
+    new[layer.firsts] = reached[layer.firsts] - none[layer.shown]
+    precision *= new
+    return np.add.reduceat(precision, layer.firsts) / len(RECALLS)
 
 
 def has_mixed_ties(curve: ClassCurve) -> bool:
@@ -177,33 +234,24 @@ def has_mixed_ties(curve: ClassCurve) -> bool:
     return bool((any_hit & any_false).any())
 
 
-_IS_ABOVE = np.arange(101) / 100 < RECALLS
-"""Recalls that are not reached by exactly their share of the truths, because the list rounds them up."""
+def recall_table(num_truths: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """(table, row of no hit for each class): a class's rows say how many recalls 0, 1, 2, ... hits reach.
 
-
-def num_recalls(hits: NDArray[np.int32], percent: NDArray[np.float64]) -> NDArray[np.int32]:
-    """How many of the 101 recalls are reached by so many hits, int32 [H]; none by no hit.
-
-    percent: float64 [H], what one hit adds to the recall in percent.
+    All rows of a class have those of the classes before it added. num_truths: int64 [C]; a class without truth has one
+    row.
     """
-    recall = np.minimum(hits * percent, 100.0)
-    last = (recall + 1e-7).astype(np.int32)
-    last -= _IS_ABOVE[last] & (recall - last < 1e-7)
-    last += hits > 0
-    return last
+    rows = np.cumsum(num_truths + 1) - (num_truths + 1)
+    wanted = (hits_of_recalls(num_truths) + rows[:, None])[num_truths > 0]
+    counts = np.bincount(wanted.ravel(), minlength=int((num_truths + 1).sum()))
+    return np.cumsum(counts, dtype=np.int32), rows
 
 
-def _running(weights: NDArray[np.int32], sample: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Sums of the first 0, 1, ..., n weights of rows, int32 [n + 1]. sample: int32 [n]."""
-    sums = np.zeros(len(sample) + 1, np.int32)
-    np.take(weights, sample, out=sums[1:], mode="clip")
-    return np.cumsum(sums, out=sums)
+def _running(values: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Sums of the first 0, 1, ..., n values, int32 [n + 1]. values: int32 [n]."""
+    sums = np.zeros(len(values) + 1, np.int32)
+    np.cumsum(values, out=sums[1:])
+    return sums
 
 
 def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(parts) if len(parts) else np.zeros(0, np.int64)
-
-
-def _small(positions: NDArray[Any]) -> NDArray[np.int32]:
-    """Half the memory: there are fewer than two thousand million detections."""
-    return positions.astype(np.int32)
