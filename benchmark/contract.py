@@ -303,6 +303,24 @@ class AnnotatedSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptedSource:
+    """One training data set whose samples bring their own prompts.
+
+    name: of its row. load: index -> sample with truth. read: (sample, frame) -> RGB uint8 [H, W, 3]. names, is_thing:
+    of the K classes of its label set. asked: the class indices that its vocabulary may name. weight: its share.
+    """
+
+    name: str
+    size: int
+    load: Callable[[int], Sample]
+    read: Callable[[Sample, int], NDArray[np.uint8]]
+    names: tuple[str, ...]
+    is_thing: tuple[bool, ...]
+    asked: tuple[int, ...]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
     """What one metric keeps of one sample: named integer, bool or float64 arrays, opaque to everybody else."""
 

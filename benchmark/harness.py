@@ -15,33 +15,30 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.config.lazy import LazyAttr, LazyObject
-from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from benchmark import catalog, labels
-from benchmark.contract import AnnotatedSource, Panoptic, Prediction, Sample, SampleSet
+from benchmark import labels, training_sources
+from benchmark.contract import Prediction, Sample
 from benchmark.formats.image_files import read_rgb
 from benchmark.problems import UsageError
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 FINAL_WEIGHTS = "final.safetensors"
-BYTES_PER_PIXEL = 3 + 4
+ANY_LABEL_SET = "any"
+"""What a training says that answers whatever is prompted."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's mallopt."""
 MMAP_BYTES = 32 * 2**20
 """The most that glibc accepts."""
 KEPT_BYTES = 2**30
-MEMORY_FOR_SAMPLES = 512 * 2**20
-"""Training sets whose decoded images and ids fit into this many bytes are decoded once."""
 
 Report = Callable[[int, int, float], None]
 """Called with (iterations done, iterations in all, mean total loss since the last call)."""
@@ -59,6 +56,11 @@ class Training:
     iterations: int
     start_from: str | None
     config: Mapping[str, Any]
+
+    @property
+    def is_prompted(self) -> bool:
+        """Whether one set of weights answers every label set, because classes are prompts."""
+        return self.label_set == ANY_LABEL_SET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +151,7 @@ def plain(node: Any) -> Any:
 
 def build_model(training: Training) -> Any:
     """The training's model with fresh weights, told its class names and which of them are things."""
-    return build(training.config["model"], **_classes(training))
+    return build(training.config["model"], **({} if training.is_prompted else _classes(training)))
 
 
 def _classes(training: Training) -> dict[str, Any]:
@@ -177,7 +179,12 @@ def train(
         return final
     keep_freed_memory()
     join_processes()
-    sources = _sources(training, data_root=data_root, is_mini=is_mini)
+    opened = partial(training_sources.annotated, data_root=data_root, is_mini=is_mini)
+    sources: Sequence[Any]
+    if training.is_prompted:
+        sources = training_sources.prompted(training.rows, data_root=data_root, is_mini=is_mini)
+    else:
+        sources = opened(training.rows)
     work_dir.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     model = build_model(training)
@@ -185,21 +192,23 @@ def train(
         load_matching(model, load_file(start_from))
     elif "warm_up" in training.config:
         warm_up = build(training.config["warm_up"])
+        label_set = training.config["warm_up_labels"] if training.is_prompted else training.label_set
         warm_up.fit(
             model.backbone,
-            sources,
-            is_thing=model.is_thing,
+            opened({training.config["warm_up_row"]: 1.0}) if training.is_prompted else sources,
+            is_thing=labels.load(label_set).is_thing,
             work_dir=work_dir / "warm_up",
             seed=seed,
             report=_part(report, before=0, after=training.iterations),
         )
         report = _part(report, before=warm_up.trainer.iterations, after=0)
-    trainer = build(merged(training.config["trainer"], {"recipe": _classes(training)}))
+    classes = {} if training.is_prompted else {"recipe": _classes(training)}
+    trainer = build(merged(training.config["trainer"], classes))
     weights = trainer.fit(model, sources, work_dir=work_dir, seed=seed, report=report)
     if int(os.environ.get("RANK", "0")) == 0:
-        partial = final.with_suffix(".partial")
-        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, partial)
-        partial.replace(final)
+        part = final.with_suffix(".partial")
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, part)
+        part.replace(final)
     return final
 
 
@@ -232,27 +241,6 @@ def device_name() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return f"CPU, {torch.get_num_threads()} threads"
-
-
-def _sources(training: Training, *, data_root: Path, is_mini: bool) -> list[AnnotatedSource]:
-    sources = []
-    for name, weight in training.rows.items():
-        samples = catalog.open_samples(catalog.get(name), data_root, is_mini=is_mini)
-        sources.append(AnnotatedSource(size=len(samples), load=_loader(samples), weight=weight))
-    return sources
-
-
-def _loader(samples: SampleSet) -> Callable[[int], tuple[str, NDArray[np.uint8], Panoptic]]:
-    def load(index: int) -> tuple[str, NDArray[np.uint8], Panoptic]:
-        sample = samples[index]
-        truth = sample.truth.frames[0] if sample.truth else None
-        if not isinstance(truth, Panoptic):
-            raise TypeError(f"{sample.sample_id}: joint training needs panoptic annotation")
-        return sample.sample_id, read_rgb(sample.frames[0]), truth
-
-    height, width = samples[0].size
-    is_small = len(samples) * height * width * BYTES_PER_PIXEL <= MEMORY_FOR_SAMPLES
-    return cache(load) if is_small else load
 
 
 def load_matching(model: nn.Module, weights: Mapping[str, torch.Tensor]) -> tuple[str, ...]:

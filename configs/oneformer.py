@@ -37,7 +37,7 @@ from models.text_encoders import CausalTextEncoder, TextMapper
 from models.tokenizers import ClipTokenizer, WordTokenizer
 from models.training import Trainer
 from models.tta import ScalesAndFlips
-from models.unified import TestSize, UniversalSegmenter
+from models.task_segmentation import TestSize, UniversalSegmenter
 from models.warm_up import EncoderWarmUp, PixelRecipe
 
 dim = 256

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.distributed as dist
@@ -50,6 +51,20 @@ class Draws:
     rest: Tensor
 
 
+class MaskTarget(Protocol):
+    """What an image's queries should find. has_masks: False where the masks are filled boxes, which masks are not
+    compared with."""
+
+    @property
+    def labels(self) -> Tensor: ...
+
+    @property
+    def masks(self) -> Tensor: ...
+
+    @property
+    def has_masks(self) -> bool: ...
+
+
 class SetCriterion(nn.Module):
     """Weighted losses of all predictions: {"loss_ce", "loss_mask", "loss_dice"}, then the same with "_0", "_1", ...
 
@@ -80,19 +95,25 @@ class SetCriterion(nn.Module):
     ) -> dict[str, Tensor]:
         """targets: one per image, masks padded to the network's input size. text_queries: [B, N, D]."""
         with torch.autocast(predictions.initial_queries.device.type, enabled=False):
-            # The last prediction comes first, as the authors draw its points first.
-            order = [-1, *range(len(predictions.class_logits) - 1)] if self.deep_supervision else [-1]
-            class_logits = [predictions.class_logits[index].float() for index in order]
-            mask_logits = [predictions.mask_logits[index].float() for index in order]
-            counts = [len(target.labels) for target in targets]
-            draws = [self._draw(counts, logits) for logits in mask_logits]
-            matched = self._match(class_logits, mask_logits, targets, draws)
-            losses = self._losses(class_logits, mask_logits, targets, matched, draws)
+            losses, matched = self.compare(predictions, targets)
             if self.query_loss is not None:
                 labels = torch.cat([target.labels for target in targets])
                 pairs = matched[min(1, len(matched) - 1)]
                 losses |= self.query_loss(predictions.initial_queries, text_queries, labels, pairs)
         return losses
+
+    def compare(
+        self, predictions: QueryPredictions, targets: Sequence[MaskTarget]
+    ) -> tuple[dict[str, Tensor], list[Pairs]]:
+        """The losses of classes and masks, and the pairs of every prediction, the last prediction's first."""
+        # The last prediction comes first, as the authors draw its points first.
+        order = [-1, *range(len(predictions.class_logits) - 1)] if self.deep_supervision else [-1]
+        class_logits = [predictions.class_logits[index].float() for index in order]
+        mask_logits = [predictions.mask_logits[index].float() for index in order]
+        counts = [len(target.labels) for target in targets]
+        draws = [self._draw(counts, logits) for logits in mask_logits]
+        matched = self._match(class_logits, mask_logits, targets, draws)
+        return self._losses(class_logits, mask_logits, targets, matched, draws), matched
 
     def _draw(self, counts: Sequence[int], like: Tensor) -> Draws:
         num_queries, num_points = like.shape[1], self.sampling.num_points
@@ -109,7 +130,7 @@ class SetCriterion(nn.Module):
         self,
         class_logits: Sequence[Tensor],
         mask_logits: Sequence[Tensor],
-        targets: Sequence[Target],
+        targets: Sequence[MaskTarget],
         draws: Sequence[Draws],
     ) -> list[Pairs]:
         labels = pad_sequence([target.labels for target in targets], batch_first=True)
@@ -126,13 +147,14 @@ class SetCriterion(nn.Module):
         self,
         class_logits: Sequence[Tensor],
         mask_logits: Sequence[Tensor],
-        targets: Sequence[Target],
+        targets: Sequence[MaskTarget],
         matched: Sequence[Pairs],
         draws: Sequence[Draws],
     ) -> dict[str, Tensor]:
         labels = torch.cat([target.labels for target in targets])
         masks = torch.cat([target.masks for target in targets]).float()
         num_masks = mean_over_processes(len(labels), labels.device)
+        is_drawn = torch.cat([masks.new_full((len(target.labels),), float(target.has_masks)) for target in targets])
         losses = {}
         for index, (classes, logits, pairs, drawn) in enumerate(
             zip(class_logits, mask_logits, matched, draws, strict=True)
@@ -140,8 +162,9 @@ class SetCriterion(nn.Module):
             suffix = "" if index == 0 else f"_{index - 1}"
             values, wanted = self._sample(logits[pairs.image, pairs.query], masks[pairs.target], drawn)
             losses[f"loss_ce{suffix}"] = self.class_weight * self._class_loss(classes, labels, pairs)
-            losses[f"loss_mask{suffix}"] = self.mask_weight * mask_cross_entropy(values, wanted) / num_masks
-            losses[f"loss_dice{suffix}"] = self.dice_weight * dice(values, wanted) / num_masks
+            counted = is_drawn[pairs.target]
+            losses[f"loss_mask{suffix}"] = self.mask_weight * (mask_cross_entropy(values, wanted) @ counted) / num_masks
+            losses[f"loss_dice{suffix}"] = self.dice_weight * (dice(values, wanted) @ counted) / num_masks
         return losses
 
     def _class_loss(self, logits: Tensor, labels: Tensor, pairs: Pairs) -> Tensor:
@@ -164,15 +187,15 @@ class SetCriterion(nn.Module):
 
 
 def mask_cross_entropy(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Binary cross entropy, mean over the points, summed over the pairs. logits, wanted: [G, P]."""
-    return F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean(1).sum()
+    """Binary cross entropy, mean over the points, [G]. logits, wanted: [G, P]."""
+    return F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean(1)
 
 
 def dice(logits: Tensor, wanted: Tensor) -> Tensor:
-    """1 - dice with 1 added above and below, summed over the pairs. logits, wanted: [G, P]."""
+    """1 - dice with 1 added above and below, [G]. logits, wanted: [G, P]."""
     probability = logits.sigmoid()
     both = 2 * (probability * wanted).sum(-1)
-    return (1 - (both + 1) / (probability.sum(-1) + wanted.sum(-1) + 1)).sum()
+    return 1 - (both + 1) / (probability.sum(-1) + wanted.sum(-1) + 1)
 
 
 def mean_over_processes(count: int, device: torch.device) -> float:

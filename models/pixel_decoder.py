@@ -6,7 +6,7 @@ under autocast. Shapes: B batch, S tokens of all levels, D width.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -100,17 +100,26 @@ class PixelDecoder(nn.Module):
         for convolution in (lateral, smooth, self.mask_projection):
             fill_convolution(convolution)
 
-    def forward(self, maps: Sequence[Tensor]) -> PixelFeatures:
-        """maps: four [B, C, H/s, W/s], s = 4, 8, 16, 32."""
+    def forward(self, maps: Sequence[Tensor], fuse: Callable[[Tensor], Tensor] | None = None) -> PixelFeatures:
+        """maps: four [B, C, H/s, W/s], s = 4, 8, 16, 32.
+
+        fuse: changes the tokens [B, S, D] of the coarser maps, coarsest first, before they are encoded; None: nothing.
+        """
         with torch.autocast(maps[0].device.type, enabled=False):
             finest, *coarser = (x.float() for x in maps)
-            scales = self._encode([project(x) for project, x in zip(self.input_projections, reversed(coarser))])
+            scales = self._encode([project(x) for project, x in zip(self.input_projections, reversed(coarser))], fuse)
             # One FPN step: the finest encoded scale is added to the 1/4-scale map.
             lateral = self.lateral(finest)
             y = lateral + F.interpolate(scales[-1], size=lateral.shape[-2:], mode="bilinear", align_corners=False)
             return PixelFeatures(scales=scales, mask_features=self.mask_projection(self.smooth(y)))
 
-    def _encode(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def project(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """The maps at strides 8, 16, ... as they enter the encoder, [B, D, h, w] each, in the order given."""
+        with torch.autocast(maps[0].device.type, enabled=False):
+            projections = reversed(list(self.input_projections))
+            return [project(x.float()) for project, x in zip(projections, maps)]
+
+    def _encode(self, maps: Sequence[Tensor], fuse: Callable[[Tensor], Tensor] | None) -> tuple[Tensor, ...]:
         sizes = [(x.shape[-2], x.shape[-1]) for x in maps]
         device, dim = maps[0].device, maps[0].shape[1]
         position = torch.cat(
@@ -121,6 +130,7 @@ class PixelDecoder(nn.Module):
         )
         reference = torch.cat([pixel_centres(size, device) for size in sizes])
         tokens = torch.cat([x.flatten(2).transpose(1, 2) for x in maps], dim=1)
+        tokens = tokens if fuse is None else fuse(tokens)
         for layer in self.layers:
             tokens = layer(tokens, position=position, reference_points=reference, spatial_shapes=sizes)
         parts = tokens.transpose(1, 2).split([h * w for h, w in sizes], dim=-1)

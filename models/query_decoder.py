@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from models.attention import Attention, FeedForward, Mlp, fill_convolution, sine_positions
 from models.pixel_decoder import PixelFeatures
+from models.retrieval import ConceptRetrieval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +23,13 @@ class QueryPredictions:
     """One entry per prediction: the first is read off the initial queries, one follows after every decoder layer.
 
     class_logits: [B, N, K + 1] each, the last class is "no object". mask_logits: [B, N, H/4, W/4] each.
-    initial_queries: [B, N, D].
+    initial_queries: [B, N, D]. states: the normalised queries that the last prediction was read off, [B, N, D].
     """
 
     class_logits: tuple[Tensor, ...]
     mask_logits: tuple[Tensor, ...]
     initial_queries: Tensor
+    states: Tensor
 
 
 class QueryLayer(nn.Module):
@@ -111,14 +113,16 @@ class QueryInitialiser(nn.Module):
 class QueryDecoder(nn.Module):
     """Queries look at the three memory scales in turn, each only where its last mask is positive.
 
-    initialiser: makes the first queries. num_layers: decoder layers; there is one prediction more than layers.
+    initialiser: makes the first queries. num_classes: of a closed class head; None where `retrieval` compares queries
+    with the concepts of a question instead. num_layers: decoder layers; there is one prediction more than layers.
     """
 
     def __init__(
         self,
         initialiser: QueryInitialiser,
         *,
-        num_classes: int,
+        num_classes: int | None = None,
+        retrieval: ConceptRetrieval | None = None,
         num_queries: int = 150,
         dim: int = 256,
         mask_dim: int = 256,
@@ -129,6 +133,8 @@ class QueryDecoder(nn.Module):
         num_levels: int = 3,
     ) -> None:
         super().__init__()
+        if (num_classes is None) == (retrieval is None):
+            raise ValueError("a decoder has either a number of classes or a retrieval head")
         self.initialiser = initialiser
         self.query_embedding = nn.Embedding(num_queries, dim)
         self.level_embedding = nn.Embedding(num_levels, dim)
@@ -137,7 +143,7 @@ class QueryDecoder(nn.Module):
             for _ in range(num_layers)
         )
         self.norm = nn.LayerNorm(dim)
-        self.class_head = nn.Linear(dim, num_classes + 1)
+        self.class_head: nn.Module = retrieval or nn.Linear(dim, (num_classes or 0) + 1)
         self.mask_head = Mlp(dim, hidden_dim=dim, out_dim=mask_dim, num_layers=3)
 
     @property
@@ -145,35 +151,44 @@ class QueryDecoder(nn.Module):
         return self.query_embedding.num_embeddings
 
     @property
-    def num_classes(self) -> int:
-        return self.class_head.out_features - 1
+    def num_classes(self) -> int | None:
+        """Classes of the closed head; None for a retrieval head."""
+        return self.class_head.out_features - 1 if isinstance(self.class_head, nn.Linear) else None
 
-    def forward(self, features: PixelFeatures, task: Tensor) -> QueryPredictions:
-        """task: task token [B, D]."""
+    def forward(
+        self, features: PixelFeatures, task: Tensor, concepts: tuple[Tensor, Tensor] | None = None
+    ) -> QueryPredictions:
+        """task: task token [B, D]. concepts: for a retrieval head, ([B, K, E], which of them are known bool [B, K])."""
+        compared = concepts or ()
         position = self.query_embedding.weight
         queries = initial = self.initialiser(
             task, mask_features=features.mask_features, query_position=position, norm=self.norm
         )
         memories = [self._memory(scale, level) for level, scale in enumerate(features.scales)]
-        predictions = [self._predict(queries, features.mask_features)]
+        predictions = [self._predict(queries, features.mask_features, compared)]
         for index, layer in enumerate(self.layers):
             level = index % len(memories)
             key, value = memories[level]
             allowed = allowed_places(predictions[-1][1], features.scales[level].shape[-2:])
             queries = layer(queries, query_position=position[None], key=key, value=value, allowed=allowed)
-            predictions.append(self._predict(queries, features.mask_features))
+            predictions.append(self._predict(queries, features.mask_features, compared))
         class_logits, mask_logits = zip(*predictions, strict=True)
-        return QueryPredictions(class_logits=class_logits, mask_logits=mask_logits, initial_queries=initial)
+        return QueryPredictions(
+            class_logits=class_logits,
+            mask_logits=mask_logits,
+            initial_queries=initial,
+            states=self.norm(queries),
+        )
 
     def _memory(self, scale: Tensor, level: int) -> tuple[Tensor, Tensor]:
         value = scale.flatten(2).transpose(1, 2) + self.level_embedding.weight[level]
         position = sine_positions(scale.shape[-2:], scale.shape[1], scale.device)
         return value + position.flatten(1).T, value
 
-    def _predict(self, queries: Tensor, mask_features: Tensor) -> tuple[Tensor, Tensor]:
+    def _predict(self, queries: Tensor, mask_features: Tensor, compared: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         decoded = self.norm(queries)
         mask_logits = torch.einsum("bqc,bchw->bqhw", self.mask_head(decoded), mask_features)
-        return self.class_head(decoded), mask_logits
+        return self.class_head(decoded, *compared), mask_logits
 
 
 def allowed_places(mask_logits: Tensor, size: Sequence[int]) -> Tensor:

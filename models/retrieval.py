@@ -53,3 +53,25 @@ def class_logits(token_logits: Tensor, token_positions: Sequence[Sequence[int]])
     token_logits: [B, N, L]. token_positions: of each class.
     """
     return torch.stack([token_logits[..., list(tokens)].mean(-1) for tokens in token_positions], dim=-1)
+
+
+class ConceptRetrieval(nn.Module):
+    """Logits of queries against the concepts of a question, and against nothing.
+
+    A softmax over them replaces a closed class head: "nothing" is what a query answers that none of the concepts means.
+    """
+
+    def __init__(self, dim: int, *, prompt_dim: int) -> None:
+        super().__init__()
+        self.head = RetrievalHead(dim, prompt_dim=prompt_dim, prior=0.5)
+        self.nothing = nn.Linear(dim, 1)
+        # Unit directions of width D have entries of 1 / sqrt(D); queries are layer-normed.
+        nn.init.constant_(self.head.log_scale, -math.log(2.0))
+
+    def forward(self, queries: Tensor, concepts: Tensor, known: Tensor) -> Tensor:
+        """Logits [B, N, K + 1], nothing last; padded concepts cannot win.
+
+        queries: [B, N, D]. concepts: [B, K, prompt_dim]. known: bool [B, K].
+        """
+        logits = self.head.compare(queries, concepts).masked_fill(~known[:, None], -LOGIT_LIMIT)
+        return torch.cat((logits, self.nothing(queries)), dim=-1)

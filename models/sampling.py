@@ -61,8 +61,9 @@ class PositionSampler(Sampler[int]):
 class Mixture:
     """Which data set, and which of its samples, stands at a position of the run.
 
-    sizes: samples of each data set. weights: their shares of the positions (any positive scale). The data set is drawn
-    by share; its samples are walked in seeded permutations (a single data set is seen exactly once an epoch).
+    sizes: samples of each data set. weights: their shares of the positions (any positive scale). A single data set is
+    walked in seeded permutations, each sample once an epoch; of several, the data set is drawn by share and the sample
+    uniformly, with replacement.
     """
 
     def __init__(self, sizes: Sequence[int], *, weights: Sequence[float], seed: int) -> None:
@@ -73,21 +74,22 @@ class Mixture:
         self._sizes = tuple(sizes)
         self._shares = np.asarray(weights, np.float64) / float(sum(weights))
         self._seed = seed
-        self._epochs: dict[int, tuple[int, np.ndarray]] = {}
+        self._walked = (-1, np.empty(0, np.int64))
 
     def __getitem__(self, position: int) -> tuple[int, int]:
         """(data set number, sample index) of a position."""
-        number = 0
         if len(self._sizes) > 1:
-            number = int(np.random.default_rng([self._seed, 1, position]).choice(len(self._sizes), p=self._shares))
-        epoch, index = divmod(int(position * self._shares[number]), self._sizes[number])
-        return number, int(self._permutation(number, epoch)[index])
+            rng = np.random.default_rng([self._seed, 1, position])
+            number = int(rng.choice(len(self._sizes), p=self._shares))
+            return number, int(rng.integers(self._sizes[number]))
+        epoch, index = divmod(position, self._sizes[0])
+        return 0, int(self._permutation(epoch)[index])
 
-    def _permutation(self, number: int, epoch: int) -> np.ndarray:
-        known_epoch, permutation = self._epochs.get(number, (-1, np.empty(0, np.int64)))
+    def _permutation(self, epoch: int) -> np.ndarray:
+        known_epoch, permutation = self._walked
         if known_epoch != epoch:
-            permutation = np.random.default_rng([self._seed, 2, number, epoch]).permutation(self._sizes[number])
-            self._epochs[number] = (epoch, permutation)
+            permutation = np.random.default_rng([self._seed, 2, 0, epoch]).permutation(self._sizes[0])
+            self._walked = (epoch, permutation)
         return permutation
 
 

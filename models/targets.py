@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ class Target:
     masks: Tensor
     task: Task
     text_ids: Tensor
+    has_masks: ClassVar[bool] = True
 
     def to(self, device: torch.device) -> Target:
         """The same target on another device."""

@@ -18,6 +18,7 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
+from benchmark.contract import Task
 from benchmark.problems import UsageError
 
 CLIP_START, CLIP_END = 49406, 49407
@@ -69,6 +70,11 @@ class WordTokenizer:
                 "Use another word or a model with a larger vocabulary"
             )
         return _frame([self._id[word] for word in words], self._start, self._end, self.length)
+
+
+def task_words(more: Iterable[Iterable[str]] = ()) -> tuple[str, ...]:
+    """The words of every task sentence, and those of further lists, sorted."""
+    return tuple(sorted({task.value for task in Task}.union(*more)))
 
 
 def read_words(path: str | Path) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ final weights. Killed at any moment, it continues from its last resume point to 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,10 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
-from benchmark.contract import AnnotatedSource
 from models.precision import AutocastOptimWrapper
-from models.sampling import Examples, PositionSampler, Recipe, collate
+from models.sampling import Examples, PositionSampler, collate
 from models.training_hooks import (
     RESUME_FILE,
     SCALARS_FILE,
@@ -74,13 +73,14 @@ class Trainer:
     batch_size: images an iteration over all processes. schedule: MMEngine parameter schedulers, their class under
     `kind`; a `begin` or `end` that is a float is a share of the iterations. clip_norm: largest L2 norm of the
     gradient, None for no clipping. autocast: "bfloat16" (where native), "float16" (with loss scaling, GPU only) or
-    None. ema_momentum: weight of the newest parameters in the moving average, None for none. ema_interval: iterations
-    from one update of it to the next.
+    None. examples: what turns sources into examples with the recipe. ema_momentum: weight of the newest parameters in
+    the moving average, None for none. ema_interval: iterations from one update of it to the next.
     """
 
     iterations: int
     batch_size: int
-    recipe: Recipe
+    recipe: Any
+    examples: Callable[..., Dataset[dict[str, Any]]] = Examples
     learning_rate: float = 1e-4
     backbone_factor: float = 0.1
     weight_decay: float = 0.05
@@ -95,7 +95,7 @@ class Trainer:
     log_interval: int = 50
 
     def fit(
-        self, model: nn.Module, sources: Sequence[AnnotatedSource], *, work_dir: Path, seed: int, report: Report
+        self, model: nn.Module, sources: Sequence[Any], *, work_dir: Path, seed: int, report: Report
     ) -> dict[str, Tensor]:
         """Train, or continue from `work_dir`; returns the final weights (the moving average where there is one)."""
         resume_file = work_dir / RESUME_FILE
@@ -121,11 +121,11 @@ class Trainer:
         barrier()
         return load_weights(resume_file)
 
-    def _dataloader(self, sources: Sequence[AnnotatedSource], seed: int) -> DataLoader[dict[str, Any]]:
+    def _dataloader(self, sources: Sequence[Any], seed: int) -> DataLoader[dict[str, Any]]:
         share, rest = divmod(self.batch_size, get_world_size())
         if rest or share == 0:
             raise ValueError(f"batch size {self.batch_size} cannot be shared by {get_world_size()} processes")
-        examples = Examples(sources, recipe=self.recipe, seed=seed, length=self.iterations * self.batch_size)
+        examples = self.examples(sources, recipe=self.recipe, seed=seed, length=self.iterations * self.batch_size)
         return DataLoader(
             examples,
             batch_size=share,

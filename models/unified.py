@@ -1,7 +1,32 @@
-"""`UniversalSegmenter`: one model, one set of weights, any of the three segmentation tasks by a sentence.
+"""The unified system: one model and one set of weights for every task, whatever is prompted.
 
-The composition of OneFormer (arXiv 2211.06220): encode the image, ask with the task token, decode queries, select the
-task's answer. It knows class names and thing flags, no data set. Shapes: B batch, N queries, K classes, H W pixels.
+```text
+class names | an expression | a shown target          task sentence
+        \\            |            /                        |
+      ConceptEncoder: prompt tokens, concepts          task token
+                      |                                     |
+image -> backbone -> early fusion -> pixel decoder -> task-conditioned queries -> masked-attention decoder
+                      |                                                              |
+                  concepts, having seen the image -----> retrieval  mask  box  quality  identity
+```
+
+Two papers meet in it. From OneFormer (arXiv 2211.06220): the task sentence becomes a token that initialises all
+queries, masks come from masked attention over an encoded pyramid, training draws a task an image from one annotation, and a
+contrastive loss ties the initial queries to texts about the image. From UNINEXT (arXiv 2303.06674): names, expressions
+and reference annotations are prompts of one model, prompt and image look at each other before anything is encoded, and
+objects are retrieved by comparing queries with the prompt instead of a closed class head; boxes, their quality and
+identity embeddings are read off the same queries.
+
+What is our own, and why. Retrieval is a softmax over the prompt's concepts *and nothing*: a semantic or panoptic answer
+needs classes that compete for a pixel, which independent sigmoids do not give, and an expression without a target is
+answered with nothing by the same rule that drops an empty query. Names are one token each and independent of their
+order, so a vocabulary of any length is one prompt and changing it changes nothing else. A shown target is looked at by
+the image's own backbone and marked by where it lies in its crop; a copy of the backbone with a fourth channel, as
+UNINEXT has it, doubles the weights. Queries are matched one to one, so nothing has to be suppressed afterwards.
+
+How tasks are answered: semantic, instance and panoptic as OneFormer does, with concepts for classes; referring by the
+union of the queries that mean the expression; a shown target by the best query of each frame; tracking and video
+instances by association of the identity embeddings. Shapes: B batch, N queries, K concepts, D width, H W input size.
 """
 
 from __future__ import annotations
@@ -10,213 +35,145 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModel
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmark.contract import Annotation, LabelMap, Prediction, Sample, Task
-from models.augmentation import resize_image, short_side_size
-from models.losses import SetCriterion
+from models.attention import Mlp
+from models.concepts import Ask, ConceptEncoder, ConceptTokens
+from models.fusion import EarlyFusion
+from models.heads import IouHead
 from models.pixel_decoder import PixelDecoder, PixelFeatures
-from models.pixel_supervision import PixelSupervision
-from models.postprocess import AnswerRules, answer, label_map, semantic_scores, to_original_size
 from models.query_decoder import QueryDecoder, QueryPredictions
-from models.targets import Target
-from models.task_tokens import TASK_SENTENCES, TaskEncoder
-from models.text_encoders import TextMapper
-from models.tokenizers import Tokenizer
-from models.tta import ScalesAndFlips
-
-PIXEL_MEAN, PIXEL_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+from models.task_segmentation import PIXEL_MEAN, PIXEL_STD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What is asked of one image.
+class Found:
+    """What the queries of a batch found.
 
-    image: uint8 or float [3, h, w] RGB 0..255. size: (height, width) of the answer. sentence: conditions the model.
-    task: kind of answer.
+    queries: classes (over the concepts, nothing last) and masks of every prediction. boxes: of the last prediction,
+    cxcywh in 0..1 of the padded input, [B, N, 4]. quality: logits of the masks' IoU, [B, N]. identity: [B, N, D], unit
+    vectors times the learnt scale's root. features, concepts: what the queries looked at. padded: (H, W).
     """
 
-    image: Tensor
-    size: tuple[int, int]
-    sentence: str
-    task: Task
+    queries: QueryPredictions
+    boxes: Tensor
+    quality: Tensor
+    identity: Tensor
+    features: PixelFeatures
+    prompt: ConceptTokens
+    padded: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestSize:
-    """The image's short side at inference, unless the long one would exceed `long_cap`; pixels."""
+class UnifiedSegmenter(BaseModel):
+    """The composition. Components arrive finished.
 
-    short_side: int
-    long_cap: int
-
-
-class UniversalSegmenter(BaseModel):
-    """OneFormer. Components arrive finished.
-
-    class_names, is_thing: K each. text_mapper, criterion, pixel_supervision: for training only. test_size: None leaves
-    images as they are. tta: for semantic answers, or None. stride: images are padded to a multiple of it.
+    fusion: None leaves image and prompt alone until they are compared. uses_prompt_in_queries: the initial queries also
+    know the prompt's mean, not only the task. criterion: for training only. stride: images are padded to a multiple.
     """
 
     def __init__(
         self,
         backbone: nn.Module,
         *,
+        concept_encoder: ConceptEncoder,
+        fusion: EarlyFusion | None,
         pixel_decoder: PixelDecoder,
-        task_encoder: TaskEncoder,
         query_decoder: QueryDecoder,
-        tokenizer: Tokenizer,
-        class_names: Sequence[str],
-        is_thing: Sequence[bool],
-        text_mapper: TextMapper | None = None,
-        criterion: SetCriterion | None = None,
-        pixel_supervision: PixelSupervision | None = None,
-        rules: AnswerRules | None = None,
-        test_size: TestSize | None = None,
-        tta: ScalesAndFlips | None = None,
+        dim: int,
+        identity_dim: int,
+        criterion: nn.Module | None = None,
+        uses_prompt_in_queries: bool = True,
         stride: int = 32,
     ) -> None:
         super().__init__()
-        if not len(class_names) == len(is_thing) == query_decoder.num_classes:
-            raise ValueError(
-                f"{len(class_names)} class names and {len(is_thing)} thing flags for a decoder of "
-                f"{query_decoder.num_classes} classes"
-            )
-        self.backbone, self.pixel_decoder = backbone, pixel_decoder
-        self.task_encoder, self.query_decoder = task_encoder, query_decoder
-        self.text_mapper, self.criterion, self.pixel_supervision = text_mapper, criterion, pixel_supervision
-        self.tokenizer, self.stride, self.test_size, self.tta = tokenizer, stride, test_size, tta
-        self.class_names, self.is_thing = tuple(class_names), tuple(is_thing)
-        self.rules = rules or AnswerRules()
+        self.backbone, self.concept_encoder, self.fusion = backbone, concept_encoder, fusion
+        self.pixel_decoder, self.query_decoder = pixel_decoder, query_decoder
+        self.prompt_projection = nn.Linear(dim, dim) if uses_prompt_in_queries else None
+        self.box_head = Mlp(dim, hidden_dim=dim, out_dim=4, num_layers=3)
+        self.quality_head = IouHead(dim)
+        self.identity_head = Mlp(dim, hidden_dim=dim, out_dim=identity_dim, num_layers=2)
+        self.identity_scale = nn.Parameter(torch.tensor(10.0))
+        self.criterion, self.stride = criterion, stride
         self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN)[:, None, None], persistent=False)
         self.register_buffer("pixel_std", torch.tensor(PIXEL_STD)[:, None, None], persistent=False)
 
     def forward(
         self,
-        inputs: Sequence[Tensor] | Sequence[Request],
-        targets: Sequence[Target] | None = None,
+        inputs: Sequence[Any],
+        targets: Sequence[Any] | None = None,
         mode: str = "tensor",
         sample_ids: Sequence[str] = (),
     ) -> Any:
-        """What `mode` names.
+        """What `mode` names: "loss", a dict of weighted terms; "tensor", `Found`.
 
-        "loss": dict of weighted loss terms; inputs: images, uint8 or float [3, h, w] RGB 0..255; targets: one each.
-        "predict": list of Predictions; inputs: Requests. "tensor": QueryPredictions; inputs: Requests.
+        inputs: examples of one or two shots (see `models.shots`), each a picture with its question.
         """
-        if mode == "loss":
-            if targets is None:
-                raise ValueError("training needs targets")
-            return self.loss(inputs, targets)  # type: ignore[arg-type]
-        if mode == "predict":
-            return self.answer(inputs)  # type: ignore[arg-type]
+        shots = [shot for example in inputs for shot in example]
+        found = self.find([shot.image for shot in shots], [shot.ask for shot in shots])
         if mode == "tensor":
-            images = [request.image for request in inputs]  # type: ignore[union-attr]
-            return self.segment(images, [request.sentence for request in inputs])  # type: ignore[union-attr]
-        raise ValueError(f"unknown mode {mode!r}; known: loss, predict, tensor")
-
-    def segment(self, images: Sequence[Tensor], sentences: Sequence[str]) -> QueryPredictions:
-        """The figure: image to features, sentence to task token, both to queries. images: [3, h, w] RGB 0..255 each."""
-        features = self.encode(self.batch(images))
-        return self.decode(features, self.ask(sentences))
-
-    def encode(self, images: Tensor) -> PixelFeatures:
-        """Backbone and pixel decoder. images: normalised [B, 3, H, W]."""
-        return self.pixel_decoder(self.backbone(images))
-
-    def ask(self, sentences: Sequence[str]) -> Tensor:
-        """Task tokens [B, D]."""
-        token_ids = np.stack([self.tokenizer(sentence) for sentence in sentences])
-        return self.task_encoder(torch.from_numpy(token_ids).to(self.pixel_mean.device))
-
-    def decode(self, features: PixelFeatures, task: Tensor) -> QueryPredictions:
-        """Queries, task-initialised and refined, with all their predictions. task: task tokens [B, D]."""
-        return self.query_decoder(features, task)
-
-    def batch(self, images: Sequence[Tensor]) -> Tensor:
-        """Normalised images [B, 3, H, W], zero-padded right and bottom to the largest size, rounded up to the stride.
-
-        images: uint8 or float [3, h, w] RGB 0..255 each.
-        """
-        device = self.pixel_mean.device
-        normalised = [(image.to(device).float() - self.pixel_mean) / self.pixel_std for image in images]
-        height, width = self.padded_size([(image.shape[1], image.shape[2]) for image in images])
-        return torch.stack([F.pad(x, (0, width - x.shape[2], 0, height - x.shape[1])) for x in normalised])
-
-    def padded_size(self, sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
-        """(height, width) of the network input that holds images of these sizes."""
-        height, width = (-(-max(size[axis] for size in sizes) // self.stride) * self.stride for axis in (0, 1))
-        return height, width
-
-    def loss(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
-        """Weighted loss terms of a training batch. images: uint8 or float [3, h, w] RGB 0..255 each."""
+            return found
+        if mode != "loss":
+            raise ValueError(f"unknown mode {mode!r}; known: loss, tensor")
         if self.criterion is None:
             raise ValueError("the model was built without a criterion")
-        features = self.encode(self.batch(images))
-        predictions = self.decode(features, self.ask([TASK_SENTENCES[target.task] for target in targets]))
-        height, width = self.padded_size([(image.shape[1], image.shape[2]) for image in images])
-        padded = [target.to(self.pixel_mean.device).padded(height, width) for target in targets]
-        text_queries = None
-        if self.text_mapper is not None:
-            text_queries = self.text_mapper(torch.stack([target.text_ids for target in padded]))
-        losses: dict[str, Tensor] = self.criterion(predictions, text_queries, padded)
-        if self.pixel_supervision is not None:
-            losses |= self.pixel_supervision(features, padded, self.is_thing)
-        return losses
+        return self.criterion(found, inputs, self.concept_encoder.summarise)
 
-    def answer(self, requests: Sequence[Request]) -> list[Prediction]:
-        """Predictions at the original sizes."""
-        images = [request.image for request in requests]
-        found = self.segment(images, [request.sentence for request in requests])
-        padded = self.padded_size([(image.shape[1], image.shape[2]) for image in images])
-        return [
-            Prediction(frames=(self.select(found, index, request, padded),)) for index, request in enumerate(requests)
-        ]
+    def find(self, images: Sequence[Tensor], asks: Sequence[Ask]) -> Found:
+        """The figure. images: uint8 or float [3, h, w] RGB 0..255 each."""
+        pixels = self.batch(images)
+        return self.answer_with(self.backbone(pixels), asks, (pixels.shape[2], pixels.shape[3]))
 
-    def select(self, found: QueryPredictions, index: int, request: Request, padded: tuple[int, int]) -> Annotation:
-        """The answer to one request of a batch, from the last prediction."""
-        logits = self._full_size(found, index, request, padded)
-        return answer(
-            found.class_logits[-1][index].float(), logits, task=request.task, is_thing=self.is_thing, rules=self.rules
-        )
-
-    def _full_size(self, found: QueryPredictions, index: int, request: Request, padded: tuple[int, int]) -> Tensor:
-        return to_original_size(
-            found.mask_logits[-1][index],
+    def answer_with(self, maps: Sequence[Tensor], asks: Sequence[Ask], padded: tuple[int, int]) -> Found:
+        """The figure from the backbone's maps on; a frame's maps serve all its questions. maps: [B, C, h, w] each."""
+        prompt = self.concept_encoder(asks, self.look)
+        features, prompt = self.fuse(maps, prompt)
+        task = self.concept_encoder.task_tokens(asks)
+        if self.prompt_projection is not None:
+            task = task + self.prompt_projection(prompt.summary)
+        queries = self.query_decoder(features, task, (prompt.concepts, prompt.known))
+        directions = F.normalize(self.identity_head(queries.states), dim=-1)
+        return Found(
+            queries=queries,
+            boxes=self.box_head(queries.states).sigmoid(),
+            quality=self.quality_head(queries.states)[..., 0],
+            identity=directions * self.identity_scale.clamp(min=1.0).sqrt(),
+            features=features,
+            prompt=prompt,
             padded=padded,
-            cropped=(request.image.shape[1], request.image.shape[2]),
-            original=request.size,
         )
 
-    def predict(self, image: NDArray[np.uint8], sample: Sample) -> Prediction:
-        """The answer to one sample. image: uint8 [H, W, 3] RGB.
+    def look(self, pictures: Tensor) -> Tensor:
+        """Features [T, D, C / 8, C / 8] of shown targets: the projected maps at strides 8 and 16, before any prompt.
 
-        The prompt's sentence conditions the model; the prompt's task says what is answered.
+        pictures: normalised [T, 3, C, C].
         """
-        original = (image.shape[0], image.shape[1])
-        prompt = sample.prompt
-        sentence = prompt.sentence or TASK_SENTENCES[prompt.task]
-        if self.test_size is not None:
-            image = resize_image(image, short_side_size(*original, self.test_size.short_side, self.test_size.long_cap))
-        if self.tta is not None and prompt.task is Task.SEMANTIC:
-            return Prediction(frames=(self._averaged(image, original, sentence),))
-        return self.answer([self._request(image, original, sentence, prompt.task)])[0]
+        _, fine, middle, _ = self.backbone(pictures)
+        fine, middle = self.pixel_decoder.project([fine, middle])
+        return fine + F.interpolate(middle, size=fine.shape[-2:], mode="bilinear", align_corners=False)
 
-    @staticmethod
-    def _request(image: NDArray[np.uint8], size: tuple[int, int], sentence: str, task: Task) -> Request:
-        channels_first = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-        return Request(image=channels_first, size=size, sentence=sentence, task=task)
+    def fuse(self, maps: Sequence[Tensor], prompt: ConceptTokens) -> tuple[PixelFeatures, ConceptTokens]:
+        """Pixel features and prompt, each with the other's share where there is a fusion. maps: [B, C, h, w] each."""
+        fused = prompt
 
-    def _averaged(self, image: NDArray[np.uint8], size: tuple[int, int], sentence: str) -> LabelMap:
-        def scores_of(resized: NDArray[np.uint8]) -> Tensor:
-            request = self._request(resized, size, sentence, Task.SEMANTIC)
-            found = self.segment([request.image], [sentence])
-            padded = self.padded_size([(resized.shape[0], resized.shape[1])])
-            return semantic_scores(found.class_logits[-1][0].float(), self._full_size(found, 0, request, padded))
+        def meet(tokens: Tensor) -> Tensor:
+            nonlocal fused
+            if self.fusion is None:
+                return tokens
+            visual, met = self.fusion(tokens, prompt)
+            fused = prompt.with_tokens(met.tokens)
+            return visual
 
-        if self.tta is None:
-            raise ValueError("the model was built without test-time augmentation")
-        return label_map(self.tta.average(image, scores_of))
+        return self.pixel_decoder(maps, meet), fused
+
+    def normalise(self, image: Tensor) -> Tensor:
+        """float32 [3, h, w]. image: uint8 or float [3, h, w] RGB 0..255."""
+        return (image.to(self.pixel_mean.device).float() - self.pixel_mean) / self.pixel_std
+
+    def batch(self, images: Sequence[Tensor]) -> Tensor:
+        """Normalised images [B, 3, H, W], zero-padded right and bottom to a multiple of the stride."""
+        height, width = (-(-max(image.shape[axis] for image in images) // self.stride) * self.stride for axis in (1, 2))
+        normalised = [self.normalise(image) for image in images]
+        return torch.stack([F.pad(x, (0, width - x.shape[2], 0, height - x.shape[1])) for x in normalised])

@@ -23,7 +23,7 @@ from models.query_decoder import QueryDecoder, QueryInitialiser
 from models.task_tokens import TaskEncoder
 from models.text_encoders import CausalTextEncoder, TextMapper
 from models.tokenizers import ClipTokenizer
-from models.unified import UniversalSegmenter
+from models.task_segmentation import UniversalSegmenter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from oneformer_pair import Sizes, build_ours
 from torch import Tensor
 
 from models.checkpoints import Report
-from models.unified import UniversalSegmenter
+from models.task_segmentation import UniversalSegmenter
 
 DIM, FFN, PIXEL_FFN, QUERIES, CLASSES, CONTEXT, VOCABULARY = 64, 48, 40, 6, 5, 3, 50
 SMALL = Sizes(

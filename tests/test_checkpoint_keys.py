@@ -15,7 +15,7 @@ from benchmark.problems import DataError, UsageError
 from models import __main__ as command
 from models.checkpoint_layouts import detect
 from models.checkpoints import convert, load_published, load_weights, to_authors, to_transformers
-from models.unified import UniversalSegmenter
+from models.task_segmentation import UniversalSegmenter
 
 pytestmark = [pytest.mark.usefixtures("one_seed_and_thread"), pytest.mark.filterwarnings("ignore")]
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from benchmark.contract import Instances, LabelMap, Panoptic, Prompt, Sample, Segment, Task
 from benchmark.problems import UsageError
-from models import unified
+from models import task_segmentation
 from models.augmentation import Chain
 from models.contrastive import QueryClassification, QueryTextContrast
 from models.losses import PointSampling, SetCriterion, dice, mask_cross_entropy
@@ -28,7 +28,7 @@ from models.task_tokens import TASK_SENTENCES, TaskEncoder, TextList
 from models.text_encoders import CausalTextEncoder, TextMapper
 from models.tokenizers import WordTokenizer
 from models.tta import ScalesAndFlips
-from models.unified import Request, UniversalSegmenter
+from models.task_segmentation import Request, UniversalSegmenter
 
 DIM, QUERIES, CONTEXT, LENGTH = 32, 6, 2, 8
 NAMES, IS_THING = ("tree", "car", "sky"), (False, True, False)
@@ -197,15 +197,15 @@ def test_one_image_has_no_contrast() -> None:
 
 def test_mask_losses_by_hand() -> None:
     logits, wanted = torch.zeros(2, 4), torch.tensor([[1.0, 1, 0, 0], [0.0, 0, 0, 0]])
-    assert mask_cross_entropy(logits, wanted).item() == pytest.approx(2 * np.log(2), abs=1e-6)
+    assert mask_cross_entropy(logits, wanted).sum().item() == pytest.approx(2 * np.log(2), abs=1e-6)
     # Sums of probability and target are 2 + 2 and 2 + 0; both is 2 * 1 and 0.
-    assert dice(logits, wanted).item() == pytest.approx((1 - 3 / 5) + (1 - 1 / 3), abs=1e-6)
+    assert dice(logits, wanted).sum().item() == pytest.approx((1 - 3 / 5) + (1 - 1 / 3), abs=1e-6)
 
 
 @pytest.mark.parametrize(("task", "kind"), [("semantic", LabelMap), ("instance", Instances), ("panoptic", Panoptic)])
 def test_answers_have_the_kind_of_the_task_and_the_size_of_the_image(task: str, kind: type) -> None:
     image = np.random.default_rng(1).integers(0, 256, (50, 75, 3), dtype=np.uint8)
-    found = ask(build(test_size=unified.TestSize(short_side=64, long_cap=128)), image, Task(task))
+    found = ask(build(test_size=task_segmentation.TestSize(short_side=64, long_cap=128)), image, Task(task))
     assert isinstance(found, kind)
     if isinstance(found, LabelMap):
         assert found.class_index.shape == (50, 75)

@@ -23,7 +23,7 @@ from models.swin import Swin
 from models.targets import Target
 from models.task_tokens import TASK_SENTENCES
 from models.tokenizers import ClipTokenizer
-from models.unified import PIXEL_MEAN, PIXEL_STD, Request, UniversalSegmenter
+from models.task_segmentation import PIXEL_MEAN, PIXEL_STD, Request, UniversalSegmenter
 
 pytestmark = pytest.mark.parity
 
@@ -96,6 +96,7 @@ def ours_of_theirs(theirs: object) -> QueryPredictions:
         class_logits=(*(row["class_queries_logits"] for row in auxiliary), theirs.class_queries_logits),
         mask_logits=(*(row["masks_queries_logits"] for row in auxiliary), theirs.masks_queries_logits),
         initial_queries=theirs.transformer_decoder_contrastive_queries,
+        states=theirs.transformer_decoder_contrastive_queries,
     )
 
 

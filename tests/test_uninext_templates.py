@@ -13,7 +13,7 @@ from benchmark.problems import UsageError
 from models.backbones import ResNet
 from models.feature_levels import LevelProjection, aligned_upsample
 from models.prompt_tokens import PromptTokens, joined
-from models.unified import PIXEL_MEAN, PIXEL_STD
+from models.task_segmentation import PIXEL_MEAN, PIXEL_STD
 from models.visual_prompt import Template, TemplateCrop, TemplateEncoder
 
 PREFIXES = ("template", "second_template")

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from benchmark.minidata import generate
 from benchmark.minidata.folders import cache, make_once
-from benchmark.minidata.pools import NUM_CLIPS, NUM_IMAGES, SIZE, Pools
+from benchmark.minidata.pools import Pools
 from benchmark.minidata.scene import WORLD_VERSION
 from benchmark.row import Benchmark, WritesScenes
 
 OF_THE_SUITE = ("coco", "ade20k", "cityscapes")
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 """Raise it whenever the same scenes are written differently."""
 
 
@@ -27,20 +27,23 @@ def is_generated(row: Benchmark) -> bool:
     return row.dataset in OF_THE_SUITE and row.truth == "public"
 
 
-def root_of(row: Benchmark, rows: Iterable[Benchmark], root: Path | None = None) -> Path:
+def root_of(row: Benchmark, rows: Iterable[Benchmark], root: Path | None = None, *, pools: Pools | None = None) -> Path:
     """The data root of the row's miniature, generated unless it is there already.
 
     rows: the catalogue; those of the row's data set are written with it. root: where to put it, None: the cache.
+    pools: how many scenes; None: the usual number. The suite's own data are always whole.
     """
     if is_generated(row):
         return generate.ensure(root)
     family = [one for one in rows if one.dataset == row.dataset and not is_generated(one)]
-    text = repr((WORLD_VERSION, LAYOUT_VERSION, sorted(NUM_IMAGES.items()), sorted(NUM_CLIPS.items()), SIZE))
+    chosen = pools or Pools()
+    numbers = sorted(chosen.num_images.items()), sorted(chosen.num_clips.items())
+    text = repr((WORLD_VERSION, LAYOUT_VERSION, *numbers, chosen.size))
     names = ",".join(sorted(one.name for one in family))
     key = hashlib.sha256(f"{text}{names}".encode()).hexdigest()[:12]
     home = root or cache() / f"{row.dataset}-{key}"
     plan = {"dataset": row.dataset, "rows": [one.name for one in family]}
-    return make_once(home, key, plan, lambda folder: write(folder, family))
+    return make_once(home, key, plan, lambda folder: write(folder, family, chosen))
 
 
 def write(root: Path, rows: Iterable[Benchmark], pools: Pools | None = None) -> None:

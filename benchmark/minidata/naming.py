@@ -109,9 +109,14 @@ def size_word(diameter: float, size: tuple[int, int]) -> str:
 def vocabulary() -> tuple[str, ...]:
     """Every single word of class names, kinds, attributes and relations, sorted; the content of `words.txt`."""
     phrases = [*THING_KINDS, *STUFF_KINDS, *COLOURS, *PATTERNS, *SIZES, *RELATIONS, *COMPARISONS, *CONNECTIVES, *NOUNS]
-    for label_set in ("coco_panoptic", "ade20k", "cityscapes"):
-        phrases.extend(names(label_set).values())
-    return tuple(sorted({word for phrase in phrases for word in re.findall("[a-z]+", phrase)}))
+    said = {word for phrase in phrases for word in re.findall("[a-z]+", phrase)}
+    return tuple(sorted(said.union(class_words(("coco_panoptic", "ade20k", "cityscapes")))))
+
+
+def class_words(label_sets: Sequence[str]) -> tuple[str, ...]:
+    """Every single word of the names that the world's kinds have in these label sets, in lower case, sorted."""
+    said = (names(label_set).values() for label_set in label_sets)
+    return tuple(sorted({word for chosen in said for name in chosen for word in re.findall("[a-z]+", name.lower())}))
 
 
 def sentence_words() -> tuple[str, ...]:
