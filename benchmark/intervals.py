@@ -9,14 +9,14 @@ first: the order in which they arrive changes nothing. Efron and Tibshirani (199
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark import forked
-from benchmark.contract import Metric, Stats, sample_order
+from benchmark.contract import Metric, Pooled, Stats, sample_order
 from benchmark.problems import BenchmarkError
 
 Clusters = Callable[[str], str]
@@ -72,8 +72,9 @@ def intervals(
     workers: processes at most, where the work is worth it.
     """
     ordered = _ordered(stats)
-    values = metric.pool(ordered)(None).values
-    replicates = resample(metric, ordered, resamples=resamples, seed=seed, clusters=clusters, workers=workers)
+    score = metric.pool(ordered)
+    values = score(None).values
+    replicates = _replicates(score, ordered, values, resamples=resamples, seed=seed, clusters=clusters, workers=workers)
     return {name: summary(value, replicates[name], level) for name, value in values.items()}
 
 
@@ -118,8 +119,11 @@ def paired_intervals(
             f"A paired comparison needs the same samples on both sides; {len(ids_a)} and {len(ids_b)} were given and "
             f"{len(apart)} differ (first: {apart[0]}). Score both runs on the same samples."
         )
-    values = [metric.pool(side)(None).values for side in (first, second)]
-    drawn = [resample(metric, side, resamples=resamples, seed=seed, clusters=clusters) for side in (first, second)]
+    scores = [metric.pool(side) for side in (first, second)]
+    values = [score(None).values for score in scores]
+    drawn = [
+        _replicates(score, first, values[0], resamples=resamples, seed=seed, clusters=clusters) for score in scores
+    ]
     return {
         name: _difference(values[0][name] - values[1][name], drawn[0][name] - drawn[1][name], level)
         for name in (values[0] if names is None else names)
@@ -141,11 +145,26 @@ def resample(
     """
     ordered = _ordered(stats)
     score = metric.pool(ordered)
+    names = score(None).values
+    return _replicates(score, ordered, names, resamples=resamples, seed=seed, clusters=clusters, workers=workers)
+
+
+def _replicates(
+    score: Pooled,
+    ordered: Sequence[Stats],
+    names: Iterable[str],
+    *,
+    resamples: int,
+    seed: int,
+    clusters: Clusters | None,
+    workers: int = 1,
+) -> Mapping[str, NDArray[np.float64]]:
+    """`resample` of statistics that are pooled. names: of the scores."""
     cluster = _cluster_of(ordered, clusters)
     num = int(cluster.max(initial=-1)) + 1
     drawn = draw(num, resamples=resamples, seed=seed)
     draws = forked.each(lambda weights: score(weights[cluster]).values, list(drawn), workers)
-    return {name: np.array([values[name] for values in draws]) for name in score(None).values}
+    return {name: np.array([values[name] for values in draws]) for name in names}
 
 
 def draw(num_samples: int, *, resamples: int, seed: int) -> NDArray[np.int64]:

@@ -201,13 +201,11 @@ def _scores(points: Mapping[str, Integral], num_samples: int, max_dets: tuple[in
     values |= {f"AP{_SUFFIXES[area]}": frames.mean(precision[:, area]) for area in (1, 2, 3)}
     values |= {f"AR{cap}": frames.mean(recall[:, 0, place]) for place, cap in enumerate(max_dets)}
     values |= {f"AR{_SUFFIXES[area]}": frames.mean(recall[:, area, -1]) for area in (1, 2, 3)}
+    means, halves, found = precision[:, 0].mean(axis=-1), precision[:, 0, 0], recall[:, 0, -1]
+    table = zip(means.tolist(), halves.tolist(), found.tolist(), strict=True)
     per_class = {
-        name: {
-            "AP": float(precision[row, 0].mean()),
-            "AP50": float(precision[row, 0, 0]),
-            f"AR{max_dets[-1]}": float(recall[row, 0, -1]),
-        }
-        for row, name in enumerate(points)
+        name: {"AP": mean, "AP50": half, f"AR{max_dets[-1]}": share}
+        for name, (mean, half, share) in zip(points, table, strict=False)
     }
     counts = {
         "truths": sum(point.num_truths for point in points.values()),

@@ -26,22 +26,21 @@ _NONE, _ZERO = np.zeros(0, np.int64), np.zeros(1, np.int64)
 class _Layer:
     """One (area, threshold). runs: where its own are among those of all layers.
 
-    sizes: int64 [C], runs of each class. shown: int64 [D], classes with runs. firsts: int64 [D], their first runs.
-    counted: int64 [R], sums of detections up to each run's end. starts: int64 [C], those before each class.
+    sizes: int64 [C], runs of each class. starts: int64 [C], runs before each. shown: int64 [D], classes with runs.
+    counted: int32 [R], sums of detections up to each run's end. bases: int64 [C], those before each class.
     lapses: int64 [L], samples of detections that count in the area and not here. lapsed: int64 [R], how many of them
-    are before each run's end. lapse_starts: int64 [C], those before each class. lift: float64 [R].
+    are before each run's end. lapse_starts: int64 [C], those before each class.
     """
 
     runs: slice
     sizes: NDArray[np.int64]
-    shown: NDArray[np.int64]
-    firsts: NDArray[np.int64]
-    counted: NDArray[np.int64]
     starts: NDArray[np.int64]
+    shown: NDArray[np.int64]
+    counted: NDArray[np.int32]
+    bases: NDArray[np.int64]
     lapses: NDArray[np.int64]
     lapsed: NDArray[np.int64]
     lapse_starts: NDArray[np.int64]
-    lift: NDArray[np.float64]
 
 
 class WeightedCurves:
@@ -85,8 +84,6 @@ class WeightedCurves:
 
     def _index(self) -> None:
         """Group hits by runs, and what counts by what the runs of an area ask for."""
-        # A class's values are lifted above those of the classes after it, so one pass from the end serves all.
-        lift = 2.0 * np.arange(len(self._curves), 0, -1)
         layers, hits, stops, base, cuts = [], [_NONE], [_ZERO], [_NONE], [_ZERO]
         num_runs = num_hits = num_base = num_cuts = 0
         for area in range(self._num_areas):
@@ -98,19 +95,17 @@ class WeightedCurves:
             for one, stop in zip(rows, wanted, strict=True):
                 lapses = counts[~one.counts[counts]]
                 sizes = np.diff(np.searchsorted(one.ends, self._starts))
-                shown = np.flatnonzero(sizes)
                 layers.append(
                     _Layer(
                         runs=slice(num_runs, num_runs + len(stop)),
                         sizes=sizes,
-                        shown=shown,
-                        firsts=(np.cumsum(sizes) - sizes)[shown],
-                        counted=num_cuts + np.searchsorted(cut, stop),
-                        starts=num_cuts + np.searchsorted(cut, starts),
+                        starts=np.cumsum(sizes) - sizes,
+                        shown=np.flatnonzero(sizes),
+                        counted=(num_cuts + np.searchsorted(cut, stop)).astype(np.int32),
+                        bases=num_cuts + np.searchsorted(cut, starts),
                         lapses=self._sample[lapses],
                         lapsed=np.searchsorted(lapses, one.ends, "right"),
                         lapse_starts=np.searchsorted(lapses, self._starts[:-1]),
-                        lift=np.repeat(lift, sizes),
                     )
                 )
                 hits.append(self._sample[one.hits])
@@ -169,14 +164,14 @@ class WeightedCurves:
         for number, layer in enumerate(self._layers):
             if number % self._num_levels == 0:
                 table, rows = recall_table(truths[number // self._num_levels])
-            counted, before = base.take(layer.counted), base[layer.starts]
+            counted, before = base.take(layer.counted), base[layer.bases]
             if len(layer.lapses):
                 lapses = _running(weights[layer.lapses])
                 counted -= lapses[layer.lapsed]
                 before -= lapses[layer.lapse_starts]
             counted -= np.repeat(before, layer.sizes)
             up_to = hits[layer.runs.start + 1 : layer.runs.stop + 1]
-            first = hits[layer.runs.start + np.cumsum(layer.sizes) - layer.sizes]
+            first = hits[layer.runs.start + layer.starts]
             reached = table.take(up_to + np.repeat(rows - first, layer.sizes))
             precision = (up_to - np.repeat(first, layer.sizes)) / np.maximum(counted, 1, out=counted)
             sums[number, layer.shown] = _mean(precision, reached, table[rows], layer)
@@ -209,17 +204,20 @@ def _mean(
     precision: NDArray[np.float64], reached: NDArray[np.int32], none: NDArray[np.int32], layer: _Layer
 ) -> NDArray[np.float64]:
     """Mean over the recalls, float64 [D]. precision: float64 [R]. reached: int32 [R]; none: [C], by no hit."""
-    if not len(layer.firsts):
+    if not len(layer.shown):
         return np.zeros(0)
-    precision += layer.lift
+    # A class's values are lifted above those of the classes after it, so one pass from the end serves all.
+    lift = np.repeat(2.0 * np.arange(len(layer.sizes), 0, -1), layer.sizes)
+    precision += lift
     backwards = precision[::-1]
-    np.maximum.accumulate(backwards, out=backwards)
-    precision -= layer.lift
+    np.fmax.accumulate(backwards, out=backwards)
+    precision -= lift
+    firsts = layer.starts[layer.shown]
     new = reached.copy()
     new[1:] -= reached[:-1]
-    new[layer.firsts] = reached[layer.firsts] - none[layer.shown]
+    new[firsts] = reached[firsts] - none[layer.shown]
     precision *= new
-    return np.add.reduceat(precision, layer.firsts) / len(RECALLS)
+    return np.add.reduceat(precision, firsts) / len(RECALLS)
 
 
 def has_mixed_ties(curve: ClassCurve) -> bool:
@@ -234,13 +232,13 @@ def has_mixed_ties(curve: ClassCurve) -> bool:
     return bool((any_hit & any_false).any())
 
 
-def recall_table(num_truths: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def recall_table(num_truths: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """(table, row of no hit for each class): a class's rows say how many recalls 0, 1, 2, ... hits reach.
 
     All rows of a class have those of the classes before it added. num_truths: int64 [C]; a class without truth has one
     row.
     """
-    rows = np.cumsum(num_truths + 1) - (num_truths + 1)
+    rows = (np.cumsum(num_truths + 1) - (num_truths + 1)).astype(np.int32)
     wanted = (hits_of_recalls(num_truths) + rows[:, None])[num_truths > 0]
     counts = np.bincount(wanted.ravel(), minlength=int((num_truths + 1).sum()))
     return np.cumsum(counts, dtype=np.int32), rows
