@@ -17,6 +17,7 @@ from models.object_answers import box_iou
 
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]
+NO_TRACK = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +50,16 @@ class Detections:
 class Tracked:
     """What a tracker made of a frame. row: int64 [k], positions among the detections it was given, best first.
 
-    track_id: int64 [k], from 0 in the order of appearance; -1: no track.
+    track_id: int64 [k], from 0 in the order of appearance, or NO_TRACK.
     """
 
     row: Ids
     track_id: Ids
+
+    def tracks_only(self) -> Tracked:
+        """Without the detections that have no track."""
+        is_track = self.track_id != NO_TRACK
+        return Tracked(row=self.row[is_track], track_id=self.track_id[is_track])
 
 
 def both_ways(detected: Floats, remembered: Floats) -> Floats:

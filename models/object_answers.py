@@ -1,50 +1,32 @@
 """From discovered queries to the objects of an answer: scores, suppression, the best pairs, masks in pixels.
 
 Follows MasterBin-IIAU/UNINEXT at 5ab0386. Suppression is needed because several queries may stand for one object.
-Shapes: N queries, K classes (1 for expressions and templates), M answers, h w size of the mask logits.
+Shapes: N queries, K classes (1 for expressions and targets), M answers, H W the frame as the detector saw it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmark.contract import Task
+from models.frame_objects import FrameObjects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectionRules:
     """rates_boxes: the score is the geometric mean of class and IoU probability, not the class's alone. least_score: a
-    query needs more, or None; the best query is always kept. nms_iou: a box that overlaps a better one of its class
-    more is dropped, or None. top_k: at most as many (query, class) pairs; None: every surviving query once."""
+    query needs more, or None. keeps_best: the best query is an answer whatever its score; otherwise there may be none.
+    nms_iou: a box that overlaps a better one of its class more is dropped, or None. top_k: at most as many (query,
+    class) pairs; None: every surviving query once."""
 
     rates_boxes: bool = True
     least_score: float | None = None
+    keeps_best: bool = True
     nms_iou: float | None = 0.7
     top_k: int | None = 1
-
-
-IMAGE_RULES = SelectionRules(top_k=100)
-TASK_RULES: Mapping[Task, SelectionRules] = MappingProxyType(
-    {
-        Task.DETECTION: IMAGE_RULES,
-        Task.INSTANCE: IMAGE_RULES,
-        Task.GROUNDING: SelectionRules(),
-        Task.REFERRING: SelectionRules(),
-        Task.VIS: SelectionRules(rates_boxes=False, least_score=0.1, nms_iou=0.9, top_k=None),
-        Task.MOT: SelectionRules(rates_boxes=False, least_score=0.1, top_k=None),
-        Task.MOTS: SelectionRules(rates_boxes=False, least_score=0.1, top_k=None),
-        Task.RVOS: SelectionRules(nms_iou=None),
-        Task.SOT: SelectionRules(),
-        Task.VOS: SelectionRules(),
-    }
-)
-"""How the authors read off each task."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,24 +40,23 @@ class Selected:
     boxes: Tensor
 
 
-def query_scores(class_logits: Tensor, iou_logits: Tensor | None) -> Tensor:
-    """Scores [N, K]: probability of the class, or its geometric mean with the box's expected IoU.
-
-    class_logits: [N, K]. iou_logits: [N], or None.
-    """
-    probability = class_logits.sigmoid()
-    return probability if iou_logits is None else (probability * iou_logits.sigmoid()[:, None]).sqrt()
+def query_scores(found: FrameObjects, rules: SelectionRules) -> Tensor:
+    """Scores [N, K]: probability of the class, or its geometric mean with the box's expected IoU."""
+    if found.quality is None or not rules.rates_boxes:
+        return found.scores
+    return (found.scores * found.quality[:, None]).sqrt()
 
 
-def select(class_logits: Tensor, *, iou_logits: Tensor, boxes: Tensor, rules: SelectionRules) -> Selected:
-    """The answers of one image. class_logits: [N, K]. iou_logits: [N]. boxes: cxcywh in 0..1, [N, 4]."""
-    scores = query_scores(class_logits, iou_logits if rules.rates_boxes else None)
-    corners = to_corners(boxes)
+def select(found: FrameObjects, rules: SelectionRules) -> Selected:
+    """The answers of one frame."""
+    scores = query_scores(found, rules)
+    corners = to_corners(found.boxes)
     best, label = scores.max(1)
     kept = torch.arange(len(scores), device=scores.device)
     if rules.least_score is not None:
         is_kept = best > rules.least_score
-        is_kept[best.argmax()] = True
+        if rules.keeps_best:
+            is_kept[best.argmax()] = True
         kept = kept[is_kept]
     if rules.nms_iou is not None:
         kept = kept[suppress(corners[kept], scores=best[kept], class_index=label[kept], iou=rules.nms_iou)]
@@ -120,20 +101,20 @@ def to_corners(boxes: Tensor) -> Tensor:
     return torch.cat((centre - 0.5 * size, centre + 0.5 * size), dim=-1)
 
 
-def to_pixels(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """xyxy boxes [M, 4] in pixels of an image of `size` (height, width), clipped. boxes: xyxy in 0..1, [M, 4]."""
+def to_pixels(boxes: Tensor, size: tuple[int, int], *, is_clipped: bool = True) -> Tensor:
+    """xyxy boxes [M, 4] in pixels of an image of `size` (height, width). boxes: xyxy in 0..1, [M, 4].
+
+    is_clipped: what reaches over the border is cut.
+    """
     height, width = size
     extent = boxes.new_tensor([width, height, width, height])
-    return torch.minimum((boxes * extent).clamp(min=0), extent)
+    return torch.minimum((boxes * extent).clamp(min=0), extent) if is_clipped else boxes * extent
 
 
-def soft_masks(mask_logits: Tensor, cropped: tuple[int, int]) -> Tensor:
-    """Mask probabilities [M, H, W] at the network's input without its padding.
-
-    mask_logits: [M, h, w] at stride 4. cropped: (H, W).
-    """
-    full = F.interpolate(mask_logits[None], scale_factor=4, mode="bilinear", align_corners=False)[0]
-    return full[:, : cropped[0], : cropped[1]].sigmoid()
+def soft_masks(mask_logits: Tensor, found: FrameObjects) -> Tensor:
+    """Mask probabilities [M, H, W] in the pixels of the frame as the detector saw it. mask_logits: [M, h, w], drawn."""
+    full = F.interpolate(mask_logits[None], scale_factor=found.mask_stride, mode="bilinear", align_corners=False)[0]
+    return full[:, : found.size[0], : found.size[1]].sigmoid()
 
 
 def hard_masks(probability: Tensor, size: tuple[int, int]) -> Tensor:

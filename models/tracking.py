@@ -8,13 +8,11 @@ both forget, so memory does not grow with the video. Shapes: n detections, m rem
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from models.association import Detections, Floats, Ids, Tracked, best_overlap, both_ways, without_duplicates
-
-NO_TRACK = -1
+from models.association import NO_TRACK, Detections, Floats, Ids, Tracked, best_overlap, both_ways, without_duplicates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +51,13 @@ class _MaskTrack:
         return np.asarray((np.stack(self.embeddings) * weights[:, None]).sum(0) / weights.sum(), np.float32)
 
 
-@dataclass(slots=True)
 class MaskTracker:
     """Tracks objects by their masks' overlaps in a frame and their embeddings across frames; classes may change."""
 
-    rules: MaskTrackerRules = field(default_factory=MaskTrackerRules)
-    _tracks: dict[int, _MaskTrack] = field(default_factory=dict)
-    _num_started: int = 0
+    def __init__(self, rules: MaskTrackerRules | None = None) -> None:
+        self.rules = rules or MaskTrackerRules()
+        self._tracks: dict[int, _MaskTrack] = {}
+        self._num_started = 0
 
     def update(self, found: Detections, frame_index: int) -> Tracked:
         """Ids of the detections that are no duplicates. found.overlap: of masks. frame_index: ascending."""
@@ -157,17 +155,14 @@ _LOST = -2
 """A detection that is too weak to continue the track it resembles, and therefore nothing."""
 
 
-@dataclass(slots=True)
 class BoxTracker:
     """Tracks objects by their embeddings; what was nothing in the last frame may claim detections, too."""
 
-    rules: BoxTrackerRules = field(default_factory=BoxTrackerRules)
-    _tracks: dict[int, _BoxTrack] = field(default_factory=dict)
-    _background: deque[Detections] = field(init=False)
-    _num_started: int = 0
-
-    def __post_init__(self) -> None:
-        self._background = deque(maxlen=self.rules.background_frames)
+    def __init__(self, rules: BoxTrackerRules | None = None) -> None:
+        self.rules = rules or BoxTrackerRules()
+        self._tracks: dict[int, _BoxTrack] = {}
+        self._background: deque[Detections] = deque(maxlen=self.rules.background_frames)
+        self._num_started = 0
 
     def update(self, found: Detections, frame_index: int) -> Tracked:
         """Ids of the detections that are no duplicates. found.overlap: of boxes. frame_index: ascending."""

@@ -14,8 +14,8 @@ from uninext_oracle import CASES, TOLERANCE, Oracle
 
 from benchmark.contract import Task
 from models.discovery import Discovered, ObjectDiscovery
+from models.frame_objects import FrameObjects
 from models.object_answers import (
-    TASK_RULES,
     SelectionRules,
     box_iou,
     hard_masks,
@@ -25,9 +25,22 @@ from models.object_answers import (
     to_corners,
     to_pixels,
 )
+from models.task_settings import TASK_SETTINGS
 
 TASKS = {"detection": Task.INSTANCE, "grounding": Task.REFERRING, "template": Task.SOT}
 Case = tuple[Oracle, dict[str, Tensor], Discovered, ObjectDiscovery]
+
+
+def objects(logits: Tensor, *, iou_logits: Tensor, boxes: Tensor, size: tuple[int, int] = (1, 1)) -> FrameObjects:
+    """Queries without masks. logits: [N, K]. iou_logits: [N]. boxes: cxcywh in 0..1, [N, 4]."""
+    return FrameObjects(
+        scores=logits.sigmoid(),
+        quality=iou_logits.sigmoid(),
+        boxes=boxes,
+        draw=lambda chosen: torch.zeros(len(chosen), 1, 1),
+        embed=None,
+        size=size,
+    )
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -39,11 +52,12 @@ def case(request: pytest.FixtureRequest, samples_dir: Path) -> Case:
 @torch.no_grad()
 def test_boxes_scores_and_masks_equal_the_authors(case: Case) -> None:
     oracle, ours, found, model = case
-    rules = TASK_RULES[TASKS[oracle.case["task"]]]
-    chosen = select(ours["class_logits"], iou_logits=ours["iou_logits"], boxes=ours["box"], rules=rules)
+    rules = TASK_SETTINGS[TASKS[oracle.case["task"]]].selection
+    height, width = oracle.case["input_size_h_w"]
+    answers = objects(ours["class_logits"], iou_logits=ours["iou_logits"], boxes=ours["box"], size=(height, width))
+    chosen = select(answers, rules)
     assert oracle.difference("final_class", chosen.class_index) == 0
     assert oracle.difference("final_score", chosen.score) < TOLERANCE
-    height, width = oracle.case["input_size_h_w"]
     if oracle.name.startswith("image"):
         boxes, size = to_pixels(chosen.boxes, tuple(oracle.case["output_size_h_w"])), oracle.case["output_size_h_w"]
     else:
@@ -51,7 +65,7 @@ def test_boxes_scores_and_masks_equal_the_authors(case: Case) -> None:
     # A hundredth of a pixel at the scale of these pictures is 3e-5 of a side.
     assert oracle.difference("final_box", boxes) < 1e-2
     logits = model.draw(found, model.mask_features(found), chosen.query[None])[0]
-    probability = soft_masks(logits, (height, width))
+    probability = soft_masks(logits, answers)
     masks = hard_masks(probability, tuple(size)).numpy()
     # Only a pixel whose logit is zero to within the tolerance of mask logits may change sides.
     is_doubtful = (F.interpolate((probability - 0.5).abs()[None], size=tuple(size))[0] < 2.5e-4).numpy()
@@ -65,7 +79,7 @@ def test_boxes_scores_and_masks_equal_the_authors(case: Case) -> None:
 def test_suppression_keeps_the_authors_queries(case: Case) -> None:
     oracle, ours, _, _ = case
     rules = SelectionRules(top_k=None)
-    kept = select(ours["class_logits"], iou_logits=ours["iou_logits"], boxes=ours["box"], rules=rules)
+    kept = select(objects(ours["class_logits"], iou_logits=ours["iou_logits"], boxes=ours["box"]), rules)
     assert kept.query.tolist() == oracle.array("nms_keep").tolist()
 
 
@@ -88,15 +102,21 @@ def test_the_best_query_is_kept_though_all_score_too_low() -> None:
     boxes = torch.tensor([[0.2, 0.5, 0.1, 0.1], [0.8, 0.5, 0.1, 0.1]])
     rules = SelectionRules(rates_boxes=False, least_score=0.9, top_k=None)
     logits = torch.tensor([[0.0, -1], [-2, 1]])
-    chosen = select(logits, iou_logits=torch.zeros(2), boxes=boxes, rules=rules)
+    chosen = select(objects(logits, iou_logits=torch.zeros(2), boxes=boxes), rules)
     assert chosen.query.tolist() == [1] and chosen.class_index.tolist() == [1]
     assert chosen.score.item() == pytest.approx(1 / (1 + np.exp(-1)))
 
 
+def test_without_its_best_query_an_answer_may_be_empty() -> None:
+    logits, boxes = torch.zeros(2, 1), torch.rand(2, 4)
+    rules = SelectionRules(rates_boxes=False, least_score=0.9, keeps_best=False)
+    assert len(select(objects(logits, iou_logits=torch.zeros(2), boxes=boxes), rules).query) == 0
+
+
 def test_the_score_is_the_geometric_mean_only_where_boxes_are_rated() -> None:
     boxes, logits, iou = torch.tensor([[0.5, 0.5, 0.2, 0.2]]), torch.tensor([[0.0]]), torch.tensor([2.0])
-    rated = select(logits, iou_logits=iou, boxes=boxes, rules=SelectionRules())
-    plain = select(logits, iou_logits=iou, boxes=boxes, rules=SelectionRules(rates_boxes=False))
+    rated = select(objects(logits, iou_logits=iou, boxes=boxes), SelectionRules())
+    plain = select(objects(logits, iou_logits=iou, boxes=boxes), SelectionRules(rates_boxes=False))
     assert rated.score.item() == pytest.approx((0.5 / (1 + np.exp(-2))) ** 0.5)
     assert plain.score.item() == 0.5
 
@@ -104,7 +124,7 @@ def test_the_score_is_the_geometric_mean_only_where_boxes_are_rated() -> None:
 def test_a_query_may_answer_several_classes() -> None:
     logits = torch.tensor([[3.0, 2.0], [-5.0, -6.0]])
     boxes = torch.tensor([[0.5, 0.5, 0.2, 0.2], [0.1, 0.1, 0.1, 0.1]])
-    chosen = select(logits, iou_logits=torch.zeros(2), boxes=boxes, rules=SelectionRules(top_k=3))
+    chosen = select(objects(logits, iou_logits=torch.zeros(2), boxes=boxes), SelectionRules(top_k=3))
     assert list(zip(chosen.query.tolist(), chosen.class_index.tolist())) == [(0, 0), (0, 1), (1, 0)]
 
 
