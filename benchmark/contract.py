@@ -173,12 +173,14 @@ class Tracks:
 class Prompt:
     """What a model is asked. task: kind of answer. sentence: task sentence or expression. labels: class names.
 
+    is_thing: one flag a label, whether its objects are counted, or None.
     objects: index of a frame -> the objects (masks or boxes by `object_id`) that are given there, or None.
     """
 
     task: Task
     sentence: str | None = None
     labels: tuple[str, ...] | None = None
+    is_thing: tuple[bool, ...] | None = None
     objects: Mapping[int, Instances] | None = None
 
 

@@ -96,7 +96,8 @@ def load_system(name: str, variant: str, options: Sequence[str] = ()) -> System:
     if variant not in config.variants:
         raise UsageError(_unknown(f"variant of {name}", variant, list(config.variants)))
     row = config.variants[variant]
-    base = merged({key: config[key] for key in ("model", "trainer", "load_weights")}, _without(row, "trainings"))
+    shared = {key: config[key] for key in ("model", "trainer", "load_weights", "answers") if key in config}
+    base = merged(shared, _without(row, "trainings"))
     trainings = tuple(_training(base, differences, options) for differences in row["trainings"])
     text = json.dumps({training.label_set: plain(training.config) for training in trainings}, indent=1, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()
@@ -261,9 +262,13 @@ def load_predictor(training: Training, checkpoint: Path) -> Callable[[Sample], P
     model = build_model(training)
     build(training.config["load_weights"])(model, checkpoint)
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    answers = build(training.config["answers"], model=model) if training.is_prompted else None
 
     def predict(sample: Sample) -> Prediction:
         with torch.inference_mode():
+            if answers is not None:
+                frames = [partial(read_rgb, path) for path in sample.frames]
+                return answers.predict(frames, sample)
             return model.predict(read_rgb(sample.frames[0]), sample)
 
     return predict

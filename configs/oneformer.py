@@ -32,12 +32,12 @@ from models.precision import Bfloat16Convolution, Bfloat16Encoder
 from models.query_decoder import QueryDecoder, QueryInitialiser
 from models.swin import Swin
 from models.targets import JointTaskRecipe
+from models.task_segmentation import TestSize, UniversalSegmenter
 from models.task_tokens import TaskEncoder, TextList
 from models.text_encoders import CausalTextEncoder, TextMapper
 from models.tokenizers import ClipTokenizer, WordTokenizer
 from models.training import Trainer
 from models.tta import ScalesAndFlips
-from models.task_segmentation import TestSize, UniversalSegmenter
 from models.warm_up import EncoderWarmUp, PixelRecipe
 
 dim = 256

@@ -8,23 +8,26 @@ One training answers every label set, because classes are prompts. `mini` is siz
 from mmengine.optim import CosineAnnealingLR, LinearLR
 
 from benchmark.minidata.naming import class_words, known_words, sentence_words
+from models.augmentation import Chain, HorizontalFlip, Pad, RandomCrop, ResizeShortSide
+from models.backbones import ResNet
 from models.checkpoints import load_weights
 from models.concept_pixels import ConceptPixels
 from models.concepts import ConceptEncoder
 from models.contrastive import QueryTextContrast
-from models.augmentation import Chain, HorizontalFlip, Pad, RandomCrop, ResizeShortSide
-from models.backbones import ResNet
 from models.fusion import EarlyFusion
 from models.losses import PointSampling, SetCriterion
 from models.pixel_decoder import PixelDecoder
+from models.postprocess import AnswerRules
 from models.precision import Bfloat16Convolution, Bfloat16Encoder
 from models.query_decoder import QueryDecoder, QueryInitialiser
 from models.retrieval import ConceptRetrieval
 from models.shots import ShotExamples, ShotRecipe
+from models.task_segmentation import TestSize
 from models.text_encoders import BertTextEncoder
 from models.tokenizers import WordTokenizer, task_words
 from models.training import Trainer
 from models.unified import UnifiedSegmenter
+from models.unified_answers import UnifiedAnswers, task_rules
 from models.unified_criterion import TextQueries, UnifiedCriterion
 from models.views import ViewDraw
 from models.visual_prompt import TemplateCrop
@@ -67,6 +70,14 @@ trainer = dict(
 )
 
 load_weights = load_weights
+
+answers = dict(
+    type=UnifiedAnswers,
+    crop=dict(type=TemplateCrop, is_border_lost=False),
+    picture_rules=dict(type=AnswerRules),
+    rules=dict(type=task_rules, short_side=800),
+    test_size=dict(type=TestSize, short_side=800, long_cap=1333),
+)
 
 
 def warm_cosine(warm_up: float) -> list:
@@ -192,6 +203,12 @@ mini = dict(
             whole_view=dict(type=ViewDraw, short_sides=list(range(104, 129, 8)), long_cap=1000, window=(128, 128)),
             template=dict(type=TemplateCrop, size=64, factor=2.0, is_border_lost=False),
         ),
+    ),
+    answers=dict(
+        crop=dict(size=64),
+        picture_rules=dict(object_mask_threshold=0.6, overlap_threshold=0.7, top_k=100),
+        rules=dict(short_side=128),
+        test_size=dict(short_side=160, long_cap=1000),
     ),
     warm_up_row="coco_panoptic_train2017",
     warm_up_labels="coco_panoptic",

@@ -82,6 +82,14 @@ class ConceptTokens(PromptTokens):
         return (self.concepts * known).sum(1) / known.sum(1).clamp(min=1)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownTarget:
+    """What a prompt takes from one picture of a target. tokens: [l, D]. share: of the target in each token, [l]."""
+
+    tokens: Tensor
+    share: Tensor
+
+
 class ConceptEncoder(nn.Module):
     """Questions become prompt tokens and task tokens; one text encoder reads names, expressions and task sentences.
 
@@ -101,7 +109,7 @@ class ConceptEncoder(nn.Module):
         texts = dict.fromkeys(text for ask in asks for text in _texts(ask))
         place = {text: index for index, text in enumerate(texts)}
         features, valid = self.read(tuple(texts) or ("",))
-        shown = iter(self._shown([template for ask in asks for template in ask.templates], look))
+        shown = iter(self.show([template for ask in asks for template in ask.templates], look))
         parts = []
         for ask in asks:
             if ask.templates:
@@ -110,6 +118,17 @@ class ConceptEncoder(nn.Module):
                 rows = [place[text] for text in _texts(ask)]
                 parts.append(self._said(ask, features[rows], valid[rows]))
         return _padded(parts)
+
+    def show(self, templates: Sequence[Template], look: Look) -> list[ShownTarget]:
+        """What the prompt takes from each picture of a target."""
+        if not templates:
+            return []
+        pictures = torch.stack([template.image for template in templates]).to(self.inside.device)
+        features = look(pictures[:, :3])
+        share = F.interpolate(pictures[:, 3:], size=features.shape[-2:], mode="area").flatten(1)[..., None]
+        tokens = self.template_projection(features.flatten(2).mT)
+        tokens = tokens + share * self.inside + (1 - share) * self.outside
+        return [ShownTarget(tokens=one, share=part) for one, part in zip(tokens, share[..., 0], strict=True)]
 
     def read(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Features of every token [T, L, text width], bool [T, L]; start and end tokens count. Unknown words raise."""
@@ -136,17 +155,6 @@ class ConceptEncoder(nn.Module):
         tokens = self.text_projection(features[0][valid[0]])
         return tokens, tokens.new_full((1, len(tokens)), 1 / len(tokens))
 
-    def _shown(self, templates: Sequence[Template], look: Look) -> list[tuple[Tensor, Tensor]]:
-        """(tokens [l, D], share of the target in each [l]) of every template."""
-        if not templates:
-            return []
-        pictures = torch.stack([template.image for template in templates]).to(self.inside.device)
-        features = look(pictures[:, :3])
-        share = F.interpolate(pictures[:, 3:], size=features.shape[-2:], mode="area").flatten(1)[..., None]
-        tokens = self.template_projection(features.flatten(2).mT)
-        tokens = tokens + share * self.inside + (1 - share) * self.outside
-        return list(zip(tokens, share[..., 0], strict=True))
-
 
 def _texts(ask: Ask) -> tuple[str, ...]:
     if ask.expression is not None:
@@ -159,9 +167,19 @@ def _mean(features: Tensor, valid: Tensor) -> Tensor:
     return (features * weights).sum(1) / weights.sum(1)
 
 
-def _one_concept(shown: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+def shown_prompt(shown: Sequence[ShownTarget]) -> ConceptTokens:
+    """The prompt of one target that was shown once or several times, B = 1."""
+    return _padded([_one_concept(shown)])
+
+
+def stacked(prompts: Sequence[ConceptTokens]) -> ConceptTokens:
+    """Several prompts, each of B = 1, as one batch."""
+    return _padded([(one.tokens[0][one.valid[0]], one.weights[0][one.known[0]][:, one.valid[0]]) for one in prompts])
+
+
+def _one_concept(shown: Sequence[ShownTarget]) -> tuple[Tensor, Tensor]:
     """All pictures of a target as one concept: (tokens [L, D], weights [1, L])."""
-    tokens, share = torch.cat([one for one, _ in shown]), torch.cat([one for _, one in shown])
+    tokens, share = torch.cat([one.tokens for one in shown]), torch.cat([one.share for one in shown])
     return tokens, (share / share.sum().clamp(min=1e-6))[None]
 
 

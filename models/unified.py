@@ -11,11 +11,11 @@ image -> backbone -> early fusion -> pixel decoder -> task-conditioned queries -
 ```
 
 Two papers meet in it. From OneFormer (arXiv 2211.06220): the task sentence becomes a token that initialises all
-queries, masks come from masked attention over an encoded pyramid, training draws a task an image from one annotation, and a
-contrastive loss ties the initial queries to texts about the image. From UNINEXT (arXiv 2303.06674): names, expressions
-and reference annotations are prompts of one model, prompt and image look at each other before anything is encoded, and
-objects are retrieved by comparing queries with the prompt instead of a closed class head; boxes, their quality and
-identity embeddings are read off the same queries.
+queries, masks come from masked attention over an encoded pyramid, training draws a task an image from one annotation,
+and a contrastive loss ties the initial queries to texts about the image. From UNINEXT (arXiv 2303.06674): names,
+expressions and reference annotations are prompts of one model, prompt and image look at each other before anything is
+encoded, and objects are retrieved by comparing queries with the prompt instead of a closed class head; boxes, their
+quality and identity embeddings are read off the same queries.
 
 What is our own, and why. Retrieval is a softmax over the prompt's concepts *and nothing*: a semantic or panoptic answer
 needs classes that compete for a pixel, which independent sigmoids do not give, and an expression without a target is
@@ -124,13 +124,18 @@ class UnifiedSegmenter(BaseModel):
     def find(self, images: Sequence[Tensor], asks: Sequence[Ask]) -> Found:
         """The figure. images: uint8 or float [3, h, w] RGB 0..255 each."""
         pixels = self.batch(images)
-        return self.answer_with(self.backbone(pixels), asks, (pixels.shape[2], pixels.shape[3]))
+        return self.decode(self.backbone(pixels), *self.ask(asks), (pixels.shape[2], pixels.shape[3]))
 
-    def answer_with(self, maps: Sequence[Tensor], asks: Sequence[Ask], padded: tuple[int, int]) -> Found:
-        """The figure from the backbone's maps on; a frame's maps serve all its questions. maps: [B, C, h, w] each."""
-        prompt = self.concept_encoder(asks, self.look)
+    def ask(self, asks: Sequence[Ask]) -> tuple[ConceptTokens, Tensor]:
+        """The prompts of a batch and its task tokens [B, D]."""
+        return self.concept_encoder(asks, self.look), self.concept_encoder.task_tokens(asks)
+
+    def decode(self, maps: Sequence[Tensor], prompt: ConceptTokens, task: Tensor, padded: tuple[int, int]) -> Found:
+        """The figure from the backbone's maps on; a frame's maps serve all its questions.
+
+        maps: [B, C, h, w] each. task: task tokens [B, D]. padded: (height, width) of the network's input.
+        """
         features, prompt = self.fuse(maps, prompt)
-        task = self.concept_encoder.task_tokens(asks)
         if self.prompt_projection is not None:
             task = task + self.prompt_projection(prompt.summary)
         queries = self.query_decoder(features, task, (prompt.concepts, prompt.known))
