@@ -129,8 +129,13 @@ def label_set(row: Benchmark) -> LabelSet:
 
 def is_mini_root(root: Path) -> bool:
     """Whether a data root holds the mini data, so that nobody takes their scores for the real ones."""
-    inside = archives.ways_in(root)
-    return any((one / MINI_STAMP).is_file() for one in inside) or (root.parent / MINI_STAMP).is_file()
+    return mini_stamp(root) is not None
+
+
+def mini_stamp(root: Path) -> Path | None:
+    """The file by which mini data are known, in a data root (a folder or a zip) or beside it; None for other data."""
+    stamps = (one / MINI_STAMP for one in (*archives.ways_in(root), root.parent))
+    return next((stamp for stamp in stamps if stamp.is_file()), None)
 
 
 def is_of_the_suite(row: Benchmark) -> bool:

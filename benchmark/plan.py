@@ -105,6 +105,15 @@ class Plan:
         return self.data.startswith("mini")
 
     @property
+    def answering_sets(self) -> tuple[str, ...]:
+        """Label sets of the trainings that answer what is run."""
+        return answering_sets(self.trainings, self.rows)
+
+    def answered_by(self, label_set: str) -> tuple[PlannedRow, ...]:
+        """The rows that are run by the training of a label set."""
+        return tuple(row for row in self.running if answering(self.trainings, row) == label_set)
+
+    @property
     def running(self) -> tuple[PlannedRow, ...]:
         """The rows that are run."""
         return tuple(row for row in self.rows if row.is_run)
@@ -198,7 +207,8 @@ def open_rows(
         except DataError as error:
             problems.extend(error.problems)
         else:
-            prompt = build_prompt(row.task, catalog.label_set(row))
+            named = asked_classes(row.label_set, is_mini=True) if is_mini else None
+            prompt = build_prompt(row.task, row.label_set, named=named)
             found.append(PlannedRow(benchmark=row, samples=listing.samples(prompt)))
     raise_if_any(dict.fromkeys(problems))
     return tuple(found)
@@ -217,8 +227,10 @@ def check_training_data(trainings: Iterable[TrainingLike], data_root: Path) -> N
 
 def with_mini_data(plan: Plan, data_root: Path) -> Plan:
     """The plan with the generated data opened."""
-    opened = open_rows((row.benchmark for row in plan.running), data_root, is_mini=True)
-    by_name = {row.benchmark.name: row for row in opened}
+    by_name = {}
+    for row in plan.running:
+        root = data_root if miniatures.is_generated(row.benchmark) else miniature_root(row.benchmark)
+        by_name[row.benchmark.name] = open_rows([row.benchmark], root, is_mini=True)[0]
     rows = tuple(by_name.get(row.benchmark.name, row) for row in plan.rows)
     return replace(plan, rows=rows, data_root=data_root)
 
@@ -229,10 +241,9 @@ def data_of(data_root: Path | None, truth: Path | None = None) -> str:
         return f"truth:{truth.absolute()}"
     if data_root is None:
         return f"mini:{mini_data_key()}"
-    if not catalog.is_mini_root(data_root):
+    stamp = catalog.mini_stamp(data_root)
+    if stamp is None:
         return "files"
-    stamps = [folder / catalog.MINI_STAMP for folder in (data_root, data_root.parent)]
-    stamp = next(path for path in stamps if path.is_file())
     return f"mini:{json.loads(stamp.read_text(encoding='utf-8')).get('key', 'unknown')}"
 
 
@@ -265,10 +276,30 @@ def needed_trainings(
 
 
 def answered(rows: Iterable[PlannedRow], system: SystemLike) -> tuple[PlannedRow, ...]:
-    """The rows, those of label sets that the system was not made for with the reason why they are not run."""
-    known = [training.label_set for training in system.trainings]
-    reason = f"{system.name}:{system.variant} answers {', '.join(known)}"
-    return tuple(row if row.benchmark.labels in known else replace(row, reason=row.reason or reason) for row in rows)
+    """The rows, those that the system was not made for with the reason why they are not run."""
+    known = ", ".join(training.label_set for training in system.trainings)
+    reason = f"{system.name}:{system.variant} answers {known}"
+    return tuple(
+        row if answering(system.trainings, row) is not None else replace(row, reason=row.reason or reason)
+        for row in rows
+    )
+
+
+def answering(trainings: Iterable[TrainingLike], row: PlannedRow) -> str | None:
+    """The label set of the training that answers a row, `ANY_LABEL_SET` where one answers all; None without one.
+
+    A training of a closed label set answers pictures only.
+    """
+    for training in trainings:
+        is_closed = training.label_set != ANY_LABEL_SET
+        if not is_closed or (training.label_set == row.benchmark.labels and row.benchmark.task in PICTURE_TASKS):
+            return training.label_set
+    return None
+
+
+def answering_sets(trainings: Sequence[TrainingLike], rows: Iterable[PlannedRow]) -> tuple[str, ...]:
+    """The label sets of the trainings that answer the rows that are run, in order; a row without one keeps its own."""
+    return tuple(dict.fromkeys(answering(trainings, row) or row.benchmark.labels for row in rows if row.is_run))
 
 
 def several_label_sets(rows: Iterable[PlannedRow]) -> UsageError:
@@ -305,8 +336,10 @@ def num_samples(plan: Plan, row: PlannedRow) -> int:
     """Samples that a row will score."""
     if row.samples is not None:
         available = len(row.samples)
+    elif not plan.is_mini:
+        available = row.benchmark.num_samples
     else:
-        available = generate.SIZES["val"] if plan.is_mini else row.benchmark.num_samples
+        available = generate.SIZES["val"] if miniatures.is_generated(row.benchmark) else LEAST_IN_A_MINIATURE
     return available if plan.limit is None else min(plan.limit, available)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
@@ -152,7 +152,7 @@ def find_below(row: Benchmark, root: Path) -> tuple[Path, Listing]:
     Raises DataNotFound, and DataError where what is found is broken. A zip there is seen as if it were unpacked where
     it lies; the root itself may be one.
     """
-    roots = archives.ways_in(root) if root.is_file() else [archives.mounted_root(root, row.layout.roots)]
+    roots = archives.ways_in(root) if root.is_file() else [archives.mounted_root(root, _homes_of_downloads(row))]
     candidates = [one / name for one in roots for name in row.layout.roots]
     for folder in candidates:
         listing = row.layout.open(row, folder)
@@ -162,6 +162,12 @@ def find_below(row: Benchmark, root: Path) -> tuple[Path, Listing]:
     message = f"{row.name} is not there (looked for {looked_for})"
     remedy = f"{row.layout.how_to_get}, or give another --data-root"
     raise DataNotFound([Problem(place=str(root), message=message, remedy=remedy)])
+
+
+def _homes_of_downloads(row: Benchmark) -> list[str]:
+    """Folders below a data root in which official zips may lie: the data set's own, and that of its annotations."""
+    beside = str(PurePosixPath(row.layout.landmark(row)).parent)
+    return [*row.layout.roots, *(f"{one}/{beside}" for one in row.layout.roots)]
 
 
 def open_given(row: Benchmark, truth: Path, root: Path | None) -> Listing:
@@ -183,6 +189,6 @@ def read_given(row: Benchmark, path: Path, samples: SampleSet) -> tuple[Predicti
         remedy = "Check the path of the predictions"
         raise DataError([Problem(place=str(path), message="the predictions are missing", remedy=remedy)])
     own_names = frozenset(one.split("/")[0] for one in samples.ids) if path.is_file() else frozenset[str]()
-    ways = archives.ways_in(path, own_names)
+    ways = archives.ways_in(archives.of_zips_alone(path), own_names)
     (found, notes), way = archives.first_that_fits(ways, lambda way: row.layout.read_predictions(row, way, samples))
     return found, notes if way == ways[0] else {**notes, f"zip read in place ({way})": 1}

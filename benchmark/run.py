@@ -205,7 +205,7 @@ def make_plan(args: argparse.Namespace) -> Plan:
     system = launch.harness().load_system(name, variant, options)
     if args.benchmarks is None:
         found = planning.answered(found, system)
-    label_sets = planning.label_sets_of(found)
+    label_sets = planning.answering_sets(system.trainings, found)
     if args.checkpoint is not None and len(label_sets) > 1:
         raise planning.several_label_sets(found)
     digest = None if args.checkpoint is None else job.sha256_of_file(args.checkpoint)
@@ -231,10 +231,12 @@ def make_plan(args: argparse.Namespace) -> Plan:
 
 def check_files(args: argparse.Namespace) -> None:
     """Raise UsageError for a path of the call that is not there."""
+    from benchmark.formats.zip_members import looks_like_zip
     from benchmark.problems import UsageError
 
-    if args.data_root is not None and not args.data_root.is_dir():
-        raise UsageError(f"No folder at --data-root {args.data_root}. Leave it out to use the generated mini data.")
+    root = args.data_root
+    if root is not None and not (root.is_dir() or looks_like_zip(root)):
+        raise UsageError(f"No folder or zip at --data-root {root}. Leave it out to use the generated mini data.")
     if args.truth is not None:
         check_truth(args)
     for option, path in (("--checkpoint", args.checkpoint), ("--baseline", args.baseline)):

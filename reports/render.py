@@ -72,8 +72,8 @@ def panel(sample: Sample, prediction: Prediction, labels: LabelSet, *, rank: str
 def read_image(sample: Sample) -> Picture:
     """The first frame of a sample."""
     try:
-        with Image.open(sample.frames[0]) as file:
-            return np.asarray(file.convert("RGB"))
+        with sample.frames[0].open("rb") as file, Image.open(file) as picture:
+            return np.asarray(picture.convert("RGB"))
     except OSError as error:
         problem = Problem(
             place=str(sample.frames[0]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def test_the_options_are_frozen() -> None:
         (("--checkpoint", "gone.pth"), "No file at --checkpoint gone.pth."),
         (("--baseline", "gone.json"), "No file at --baseline gone.json."),
         (("--baseline", __file__), "test_run_calls.py is no baseline: it has no 'scores'."),
-        (("--data-root", "gone"), "No folder at --data-root gone. Leave it out to use the generated mini data."),
+        (("--data-root", "gone"), "No folder or zip at --data-root gone. Leave it out to use the generated mini data."),
         (("--truth", "gone.json"), "Nothing at --truth gone.json."),
         (("--truth", __file__, "--checkpoint", __file__), "--truth is the truth of rows that are named: add --bench"),
         (("--truth", __file__, "--benchmarks", "coco_panoptic_val2017"), "--truth needs weights that are trained"),
@@ -191,6 +192,27 @@ def test_rows_without_data_are_not_run_and_the_others_are(
     assert not (run_directory / "ade20k_semantic_val").exists()
     states = {row["benchmark"]: row["state"] for row in json.loads((run_directory / "plan.json").read_text())["rows"]}
     assert states == {"ade20k_semantic_val": "not run", "coco_semantic_val2017": "run"}
+
+
+def test_a_zipped_data_root_is_run_as_its_files_are(
+    data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suite, "report", lambda done: 0)
+    mine = tmp_path / "mine.py"
+    mine.write_text("suite = {'benchmarks': ['coco_semantic_val2017']}\n")
+    packed = tmp_path / "data.zip"
+    with zipfile.ZipFile(packed, "w") as file:
+        for path in (data_root / "minidata.json", *(data_root / "coco").rglob("*")):
+            file.write(path, str(path.relative_to(data_root)))
+    scores = []
+    for number, root in enumerate((data_root, packed)):
+        runs = tmp_path / f"runs{number}"
+        code, _, _ = call(capsys, "--data-root", root, "--work-dir", runs, "--suite", mine)
+        assert code == 0
+        (found,) = runs.glob("*/coco_semantic_val2017/record.json")
+        record = json.loads(found.read_text())
+        scores.append((record["scores"], record["is_mini"]))
+    assert scores[0] == scores[1]
 
 
 def test_rows_of_other_label_sets_are_not_run_unless_they_are_named(

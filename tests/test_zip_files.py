@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 from damaged_files import found_path
 
-from benchmark import catalog
+from benchmark import catalog, scoring
 from benchmark.__main__ import main
 from benchmark.contract import Task
 from benchmark.formats import archives, json_lists, zip_members
-from benchmark.formats.zip_members import MARK_EVERY, SMALL
+from benchmark.formats.member_file import MARK_EVERY
+from benchmark.formats.zip_members import SMALL
 from benchmark.problems import DataError
+from benchmark.row import Benchmark
 
 COMMON = ("coco_panoptic_val2017", "coco_instance_val2017", "coco_semantic_val2017", "cityscapes_instance_val")
 
@@ -52,6 +54,12 @@ def score(name: str, predictions: Path, root: Path, folder: Path, option: str = 
     call = ["score", name, str(predictions), option, str(root), "--out", str(out)]
     assert main([*call, "--work-dir", str(folder / f"work-{predictions.name}-{root.name}")]) == 0
     return dict(json.loads(out.read_text(encoding="utf-8"))["scores"])
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores are compared, not their intervals."""
+    monkeypatch.setattr(scoring, "RESAMPLES", 20)
 
 
 @pytest.mark.parametrize("name", COMMON)
@@ -114,6 +122,94 @@ def test_an_explicit_truth_may_be_a_zip(sound_root: Path, tmp_path: Path) -> Non
     packed = pack(tmp_path / "truth.zip", file, top="annotations/")
     found = found_path(sound_root, name)
     assert score(name, found, packed, tmp_path, "--truth") == score(name, found, file, tmp_path, "--truth")
+
+
+FILES = {"val/0.png": b"nought" * 999, "val/1.png": b"one", "other/2.png": b"two" * (SMALL // 2), "top.txt": b"top"}
+
+
+def nested(target: Path, home: str, *, name: str = "val.zip", method: int = zipfile.ZIP_DEFLATED) -> Path:
+    """A zip with `FILES` in a zip, in some folder, beside a list."""
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as file:
+        for one, content in FILES.items():
+            file.writestr(one, content)
+    with zipfile.ZipFile(target, "w", method) as file:
+        file.writestr(f"{home}list.json", "[]")
+        file.writestr(f"{home}{name}", inner.getvalue())
+    return target
+
+
+@pytest.mark.parametrize("home", ["", "annotations/", "a/b/"])
+@pytest.mark.parametrize("name", ["val.zip", "results.ZIP"])
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_in_a_zip_is_seen_as_if_unpacked_where_it_lies(tmp_path: Path, home: str, name: str, method: int) -> None:
+    root = archives.mounted_file(nested(tmp_path / "a.zip", home, name=name, method=method))
+    folder = root / home
+    assert {str(one.relative_to(folder)) for one in folder.rglob("*") if one.is_file()} == {*FILES, "list.json"}
+    assert [one.name for one in folder.iterdir()] == ["list.json", "other", "top.txt", "val"]
+    for one in reversed(FILES):
+        assert (folder / one).read_bytes() == FILES[one]
+        assert (folder / one).stat().st_size == len(FILES[one])
+    assert not (folder / "val" / "7.png").exists() and (folder / "val").is_dir()
+    again = pickle.loads(pickle.dumps(folder / "val" / "1.png"))
+    assert again.read_bytes() == b"one"
+
+
+def test_of_zips_in_a_zip_the_one_that_is_called_like_the_folder_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = nested(tmp_path / "a.zip", "annotations/")
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("annotations/train.zip", b"is never looked into")
+    folder = archives.mounted_file(path) / "annotations"
+    assert (folder / "val" / "1.png").read_bytes() == b"one"
+    with pytest.raises(DataError, match=r"a.zip/annotations/train.zip: is no whole zip file"):
+        (folder / "missing.json").exists()
+
+
+def test_zips_three_deep_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as file:
+        file.write(nested(tmp_path / "a.zip", ""), "results.zip")
+    with pytest.raises(
+        DataError, match=r"b.zip/results.zip: is a zip in a zip and holds one again .* Unpack the outer"
+    ):
+        archives.ways_in(tmp_path / "b.zip")
+
+
+def test_an_archive_in_an_archive_scores_as_its_files_do(sound_root: Path, tmp_path: Path) -> None:
+    name = "coco_semantic_val2017"
+    packed = pack(tmp_path / "download.zip", pack_found(tmp_path / "results.zip", sound_root, name))
+    assert score(name, packed, sound_root, tmp_path) == score(name, found_path(sound_root, name), sound_root, tmp_path)
+
+
+def test_a_folder_that_holds_nothing_but_zips_is_read_as_their_files(sound_root: Path, tmp_path: Path) -> None:
+    name = "coco_semantic_val2017"
+    (tmp_path / "found").mkdir()
+    pack_found(tmp_path / "found" / "results.zip", sound_root, name)
+    found = tmp_path / "found"
+    assert score(name, found, sound_root, tmp_path) == score(name, found_path(sound_root, name), sound_root, tmp_path)
+
+
+def test_downloads_beside_the_annotations_are_seen(sound_root: Path, tmp_path: Path) -> None:
+    """COCO's panoptic annotations are a zip that holds the zips of the PNGs; either may have been unpacked."""
+    row = catalog.get("coco_panoptic_val2017")
+    home = tmp_path / "root" / "coco" / "annotations"
+    home.mkdir(parents=True)
+    source = sound_root / "coco" / "annotations"
+    file = home / "panoptic_val2017.json"
+    file.write_bytes((source / file.name).read_bytes())
+    inner = pack(home / "panoptic_val2017.zip", source / "panoptic_val2017", top="panoptic_val2017/")
+    expected = [one.labels[0].name for one in catalog.verify(row, sound_root, is_mini=True, needs_frames=False).entries]
+    assert _labels(row, tmp_path / "root") == expected
+    with zipfile.ZipFile(tmp_path / "root" / "coco" / "panoptic_annotations_trainval2017.zip", "w") as outer:
+        for one in (file, inner):
+            outer.write(one, f"annotations/{one.name}")
+            one.unlink()
+    assert _labels(row, tmp_path / "root") == expected
+
+
+def _labels(row: Benchmark, root: Path) -> list[str]:
+    return [one.labels[0].name for one in catalog.verify(row, root, is_mini=True, needs_frames=False).entries]
 
 
 def test_folders_that_name_samples_are_not_entered(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 A result archive is a folder whose members are files. A data root with the official downloads
 (`gtFine_trainvaltest.zip`, `annotations_trainval2017.zip`, ...) looks as if each were unpacked where it lies; what is
-there unpacked is seen first. An archive may wrap everything in one folder, or be one file: `ways_in` lists what a
-reader may try. Zips within zips are not looked into.
+there unpacked is seen first, and a zip within a zip likewise. An archive may wrap everything in one folder, or be one
+file: `ways_in` lists what a reader may try.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ class ArchivePath(PosixPath):
         names = set().union(*inside)
         if not is_whole and (not inside or os.path.isdir(self)):  # noqa: PTH112 (of the file system alone)
             names |= set(os.listdir(self))  # noqa: PTH208
-        children = (self / name for name in sorted(names))
+        zips = {Path(one).name for archive, name in self._inside() for one in archive.inner_zips
+                if str(PurePosixPath(one).parent) in (name, name or ".")}  # fmt: skip
+        children = (self / name for name in sorted(names - zips))
         return (child for child in children if _absolute(child) not in self.hidden)
 
     def open(  # type: ignore[override]
@@ -105,12 +107,35 @@ class ArchivePath(PosixPath):
     def _inside(self) -> list[tuple[Archive, str]]:
         """The archives that have a member or folder of this path, and its name there."""
         text = _absolute(self)
-        found = []
+        found, inner = list[tuple[Archive, str]](), list[tuple[Archive, str]]()
         for place, archives in self.table.items():
             if text == place or text.startswith(f"{place}/"):
                 name = text[len(place) + 1 :]
                 found += [(archive, name) for archive in archives if name in archive]
-        return found
+                inner += [one for archive in archives for one in _in_inner_zips(archive, name)]
+        return found + inner
+
+
+def _in_inner_zips(archive: Archive, name: str) -> list[tuple[Archive, str]]:
+    """The zips within a zip that have a member or folder, seen where they lie, and its name there.
+
+    A zip that is called like the folder below it is opened first, and no other where that one has the name.
+    """
+    if name in archive.members:
+        return []
+    found = []
+    for one in sorted(archive.inner_zips, key=lambda zip_name: not name.startswith(zip_name[: -len(".zip")])):
+        home = one.rpartition("/")[0]
+        if home and name != home and not name.startswith(f"{home}/"):
+            continue
+        below = name[len(home) :].lstrip("/")
+        if below == one.rpartition("/")[2] or not (inner := archive.inner(one)):
+            continue
+        if below in inner:
+            found.append((inner, below))
+            if below and below.split("/")[0] == PurePosixPath(one).stem:
+                break
+    return found
 
 
 def mounted_file(path: Path) -> Path:
@@ -136,6 +161,14 @@ def mounted_root(root: Path, folders: Sequence[str] = (".",)) -> Path:
             found = path.stat()
             spec.append((home, str(path), found.st_mtime_ns, found.st_size))
     return _mount(tuple(spec), str(root)) if spec else root
+
+
+def of_zips_alone(path: Path) -> Path:
+    """A folder that holds nothing but zips as if they were unpacked in it; any other path as it is."""
+    if isinstance(path, ArchivePath) or not path.is_dir():
+        return path
+    children = [child for child in path.iterdir() if not child.name.startswith(".")]
+    return mounted_root(path) if children and all(looks_like_zip(child) for child in children) else path
 
 
 def ways_in(path: Path, own_names: frozenset[str] = frozenset()) -> list[Path]:
