@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmark.metrics.class_curves import Curves
 from benchmark.metrics.precision_curve import RECALLS, ClassCurve, hits_of_recalls
 from benchmark.metrics.weighted_curves import WeightedCurves, recall_table
 
@@ -46,7 +47,7 @@ def test_all_classes_at_once_equal_each_class_repeated(seed: int) -> None:
         make_curve(rng, index, num=num, num_missed=num_missed, is_tied=seed % 3 == 2 and index % 2 == 0)
         for index, (num, num_missed) in enumerate(sizes)
     ]
-    together = WeightedCurves(curves, CAPS)
+    together = WeightedCurves(Curves.joined(curves), CAPS)
     for _ in range(4):
         weights = rng.multinomial(NUM_SAMPLES, np.full(NUM_SAMPLES, 1 / NUM_SAMPLES))
         for curve, found in zip(curves, together.integrate(weights), strict=True):
@@ -56,8 +57,19 @@ def test_all_classes_at_once_equal_each_class_repeated(seed: int) -> None:
             assert (found.num_truths, found.num_detections) == (expected.num_truths, expected.num_detections)
 
 
-def test_no_class_at_all_has_no_curve() -> None:
-    assert WeightedCurves([], CAPS).integrate(np.ones(3, np.int64)) == []
+@pytest.mark.parametrize("seed", range(12))
+def test_all_classes_counted_once_equal_each_class_to_the_bit(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    sizes = [(0, -1), (0, 5), (7, -1), (7, 0), (40, 30), (25, 200), (3, 1)][seed % 3 :]
+    curves = [
+        make_curve(rng, index, num=num, num_missed=num_missed, is_tied=seed % 2 == 1)
+        for index, (num, num_missed) in enumerate(sizes)
+    ]
+    for curve, found in zip(curves, Curves.joined(curves).integrate(CAPS), strict=True):
+        expected = curve.integrate(np.ones(NUM_SAMPLES, np.int64), CAPS)
+        assert np.array_equal(found.precision, expected.precision, equal_nan=True)
+        assert np.array_equal(found.recall, expected.recall, equal_nan=True)
+        assert (found.num_truths, found.num_detections) == (expected.num_truths, expected.num_detections)
 
 
 def test_recalls_are_reached_by_as_many_hits_as_a_search_in_all_quotients_finds() -> None:

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from benchmark.contract import Instances, Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
 from benchmark.metrics import frames, greedy_matches, image_batches, laws, overlaps
+from benchmark.metrics.class_curves import Curves, Ranking
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.metrics.greedy_matches import THRESHOLDS, Pairs
 from benchmark.metrics.image_batches import Side
-from benchmark.metrics.precision_curve import ClassCurve, Integral
+from benchmark.metrics.precision_curve import Integral
 from benchmark.metrics.weighted_curves import WeightedCurves
 
 AREA_RANGES = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]])
@@ -89,18 +90,19 @@ def score_names(max_dets: Sequence[int]) -> tuple[str, ...]:
 def pool(stats: Sequence[Stats], labels: LabelSet, max_dets: tuple[int, ...]) -> Pooled:
     """Scores of statistics that hold the rows of `match_class`, over the things of `labels`; `max_dets` ascends."""
     rows = frames.columns(stats, EMPTY)
-    curves = [ClassCurve.of(rows, int(class_index)) for class_index in np.flatnonzero(labels.is_thing)]
-
+    arrays = rows.arrays
+    ranking = Ranking.of(np.flatnonzero(labels.is_thing), arrays["class_index"], arrays["score"])
+    is_hit, is_false = (
+        np.ascontiguousarray(np.moveaxis(arrays[name][ranking.order], 0, -1)) for name in ("is_hit", "is_false")
+    )
+    curves = Curves.of(rows, ranking, rank=arrays["rank"][ranking.order], is_hit=is_hit, is_false=is_false)
     together = cache(lambda: WeightedCurves(curves, max_dets))
     all_names = labels.names
-    names = [all_names[curve.class_index] for curve in curves]
+    names = [all_names[one] for one in ranking.classes.tolist()]
 
     def score(weights: NDArray[np.int64] | None) -> Scores:
         full = rows.weights(weights)
-        if weights is None:
-            points = [curve.integrate(full, max_dets) for curve in curves]
-        else:
-            points = together().integrate(full)
+        points = curves.integrate(max_dets) if weights is None else together().integrate(full)
         return _scores(dict(zip(names, points, strict=True)), int(full.sum()), max_dets)
 
     return score

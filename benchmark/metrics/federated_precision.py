@@ -11,7 +11,7 @@ are kept in the order of image ids, not of the result file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 
 from benchmark.contract import Instances, Pooled, Prediction, Sample, Scores, Stats
 from benchmark.labels import LabelSet
-from benchmark.metrics import average_precision, frames, image_batches, laws, overlaps
+from benchmark.metrics import frames, image_batches, laws, overlaps
 from benchmark.metrics.average_precision import AREA_RANGES
+from benchmark.metrics.class_curves import Curves, Ranking
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.metrics.greedy_matches import THRESHOLDS, match
 from benchmark.metrics.image_batches import Side
-from benchmark.metrics.precision_curve import ClassCurve, Integral
+from benchmark.metrics.precision_curve import Integral
 from benchmark.metrics.weighted_curves import WeightedCurves
 
 PER_IMAGE = 300
@@ -34,7 +35,6 @@ PER_CLASS = 10_000
 FREQUENCIES = ("r", "c", "f")
 """Groups of classes by number of training images: up to 10, up to 100, more. They are the label set's supercategory."""
 SCORES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "APr", "APc", "APf")
-_BIT = (1 << np.arange(len(THRESHOLDS))).astype(np.uint16)
 _EMPTY: dict[str, NDArray[Any]] = {
     "class_index": np.zeros(0, np.int32),
     "score": np.zeros(0, np.float64),
@@ -86,15 +86,15 @@ class LvisAP:
     def pool(self, stats: Sequence[Stats]) -> Pooled:
         """Sort each class by score once; the returned function repeats, cuts and integrates."""
         rows = frames.columns(stats, _EMPTY)
-        curves = list(_curves(rows, self.labels.num_classes))
+        curves = _curves(rows, self.labels.num_classes)
         together = cache(lambda: WeightedCurves(curves, (1,)))
 
         def score(weights: NDArray[np.int64] | None) -> Scores:
             full = rows.weights(weights)
-            if weights is None or self.per_class is not None:
+            if self.per_class is not None:
                 points = [curve.integrate(full, (1,), most=self.per_class) for curve in curves]
             else:
-                points = together().integrate(full)
+                points = curves.integrate((1,)) if weights is None else together().integrate(full)
             return self._score(points, int(full.sum()))
 
         return score
@@ -151,10 +151,9 @@ class LvisAP:
         values |= {f"AP{letter}": frames.mean(precision[:, area]) for area, letter in ((1, "s"), (2, "m"), (3, "l"))}
         values |= {f"AP{group}": frames.mean(precision[groups == group, 0]) for group in FREQUENCIES}
         values |= {name: frames.mean(recall[:, area]) for area, name in enumerate(recall_names(self.per_image))}
-        per_class = {
-            row.name: {"AP": frames.mean(precision[place, 0]), "AP50": float(precision[place, 0, 0])}
-            for place, row in enumerate(self.labels.classes)
-        }
+        means, halves = precision[:, 0].mean(axis=-1).tolist(), precision[:, 0, 0].tolist()
+        rows = zip(self.labels.classes, means, halves, strict=True)
+        per_class = {row.name: {"AP": mean, "AP50": half} for row, mean, half in rows}
         counts = {
             "truths": sum(point.num_truths for point in points),
             "detections": sum(point.num_detections for point in points),
@@ -168,34 +167,11 @@ def recall_names(per_image: int | None) -> tuple[str, ...]:
     return tuple(f"AR{size}{limit}" for size in ("", "s", "m", "l"))
 
 
-_NO_SAMPLES = {"score": np.zeros(0, np.int64), "truth_class": np.zeros(0, np.int64)}
-
-
-def _curves(rows: frames.Columns, num_classes: int) -> Iterator[ClassCurve]:
-    """One curve a class; rows are grouped once, since there are many classes."""
-    groups = [_groups(rows.arrays[name], num_classes) for name in ("class_index", "truth_class")]
-    nothing = ClassCurve.of(frames.Columns(rows.order, average_precision.EMPTY, _NO_SAMPLES), 0)
-    for class_index, (detections, truths) in enumerate(zip(*groups, strict=True)):
-        if not len(detections) and not len(truths):
-            yield replace(nothing, class_index=class_index)
-            continue
-        own = {
-            "class_index": rows.arrays["class_index"][detections],
-            "score": rows.arrays["score"][detections],
-            "rank": np.zeros(len(detections), np.int64),
-            "is_hit": _unpacked(rows.arrays["hits"][detections]),
-            "is_false": _unpacked(rows.arrays["falses"][detections]),
-            "truth_class": rows.arrays["truth_class"][truths],
-            "truth_counts": rows.arrays["truth_counts"][truths],
-        }
-        sample = {"score": rows.sample["score"][detections], "truth_class": rows.sample["truth_class"][truths]}
-        yield ClassCurve.of(frames.Columns(rows.order, own, sample), class_index)
-
-
-def _groups(classes: NDArray[np.int32], num_classes: int) -> list[NDArray[np.int64]]:
-    """Rows of every class, in order. classes: int32 [N]."""
-    order = np.argsort(classes, kind="stable")
-    return np.split(order, np.searchsorted(classes[order], np.arange(1, num_classes)))
+def _curves(rows: frames.Columns, num_classes: int) -> Curves:
+    """The curves of all classes."""
+    ranking = Ranking.of(np.arange(num_classes), rows.arrays["class_index"], rows.arrays["score"])
+    is_hit, is_false = (_unpacked(rows.arrays[name][ranking.order]) for name in ("hits", "falses"))
+    return Curves.of(rows, ranking, rank=None, is_hit=is_hit, is_false=is_false)
 
 
 def _are_judged(sample: Sample, truth: Instances, found: Instances, kept: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -241,8 +217,12 @@ def _packed(flags: NDArray[np.bool_]) -> NDArray[np.uint16]:
 
 
 def _unpacked(bits: NDArray[np.uint16]) -> NDArray[np.bool_]:
-    """uint16 [N, A] as bool [N, A, T]."""
-    return (bits[..., None] & _BIT) != 0
+    """uint16 [N, A] as bool [A, T, N]."""
+    turned = np.ascontiguousarray(bits.T)
+    flags = np.empty((len(turned), len(THRESHOLDS), len(bits)), bool)
+    for level in range(len(THRESHOLDS)):
+        np.not_equal(turned & np.uint16(1 << level), 0, out=flags[:, level])
+    return flags
 
 
 def _tables(points: Sequence[Integral]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

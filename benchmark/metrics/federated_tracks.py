@@ -21,6 +21,7 @@ from benchmark.contract import Annotation, Instances, Pooled, Prediction, Sample
 from benchmark.labels import LabelSet
 from benchmark.metrics import frames, laws, overlaps
 from benchmark.metrics.average_precision import match
+from benchmark.metrics.class_curves import Curves
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.metrics.precision_curve import ClassCurve, Integral
 from benchmark.metrics.weighted_curves import WeightedCurves
@@ -109,7 +110,7 @@ class FederatedTrackAP:
         }
         shown = np.union1d(arrays["class_index"], arrays["truth_class"]).tolist()
         curves = [ClassCurve.of(frames.Columns(rows.order, arrays, rows.sample), one) for one in shown]
-        together = cache(lambda: WeightedCurves(curves, (1,)))
+        together = cache(lambda: WeightedCurves(Curves.joined(curves), (1,)))
 
         def score(given: NDArray[np.int64] | None) -> Scores:
             weights = rows.weights(given)

@@ -9,14 +9,14 @@ Shapes: A ranges of area, T thresholds of IoU, C classes, R runs of hits of one 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from benchmark.metrics.class_curves import Curves
 from benchmark.metrics.precision_curve import RECALLS, ClassCurve, Integral, hits_of_recalls
 
 _NONE, _ZERO = np.zeros(0, np.int64), np.zeros(1, np.int64)
@@ -44,36 +44,31 @@ class _Layer:
 
 
 class WeightedCurves:
-    """curves: one a class, all with the same A and T. max_dets: caps of the recalls, ascending."""
+    """curves: of all classes. max_dets: caps of the recalls, ascending."""
 
-    def __init__(self, curves: Sequence[ClassCurve], max_dets: Sequence[int]) -> None:
-        self._curves, self._max_dets = tuple(curves), tuple(max_dets)
-        self._slow = [index for index, curve in enumerate(curves) if has_mixed_ties(curve)]
-        if curves:
-            self._num_areas, self._num_levels = curves[0].is_hit.shape[:2]
-            self._starts = np.cumsum([0, *(len(curve.sample) for curve in curves)])
-            self._sample, self._rank = (_joined([getattr(one, name) for one in curves]) for name in ("sample", "rank"))
-            self._count()
-            self._index()
+    def __init__(self, curves: Curves, max_dets: Sequence[int]) -> None:
+        self._curves, self._max_dets = curves, tuple(max_dets)
+        self._slow = [index for index in np.flatnonzero(curves.has_ties).tolist() if has_mixed_ties(curves[index])]
+        self._num_areas, self._num_levels = curves.is_hit.shape[:2]
+        self._count()
+        self._index()
 
     def _count(self) -> None:
         """Truths, detections and hits of every sample, so that totals are one product with the weights."""
         curves, num = self._curves, len(self._curves)
-        truth_sample = _joined([one.truth_sample for one in curves])
-        self._num_samples = 1 + int(max(self._sample.max(initial=-1), truth_sample.max(initial=-1)))
-        owner = np.repeat(np.arange(num), np.diff(self._starts))
-        self._detections = self._totals(owner, self._sample, num)
-        truth, area = np.nonzero(np.concatenate([one.truth_counts for one in curves]))
-        of_truth = np.repeat(np.arange(num), [len(one.truth_sample) for one in curves])
-        self._truths = self._totals(area * num + of_truth[truth], truth_sample[truth], self._num_areas * num)
-        rows = [[np.zeros(0, np.int64)] for _ in range(2)]
+        self._num_samples = 1 + int(max(curves.sample.max(initial=-1), curves.truth_sample.max(initial=-1)))
+        owner = np.repeat(np.arange(num), np.diff(curves.starts))
+        self._detections = self._totals(owner, curves.sample, num)
+        truth, area = np.nonzero(curves.truth_counts)
+        of_truth = np.repeat(np.arange(num), np.diff(curves.truth_starts))
+        self._truths = self._totals(area * num + of_truth[truth], curves.truth_sample[truth], self._num_areas * num)
+        rows = [[_NONE], [_NONE]]
         for number in range(self._num_areas):
-            hits = np.flatnonzero(np.concatenate([one.is_hit[number] for one in curves], axis=-1))
-            place = hits % max(len(self._sample), 1)
+            place = np.flatnonzero(curves.is_hit[number]) % max(len(curves.sample), 1)
             for cap, most in enumerate(self._max_dets):
-                kept = place[self._rank[place] < most]
+                kept = place[curves.rank[place] < most]
                 rows[0].append((number * len(self._max_dets) + cap) * num + owner[kept])
-                rows[1].append(self._sample[kept])
+                rows[1].append(curves.sample[kept])
         num_rows = self._num_areas * len(self._max_dets) * num
         self._hits = self._totals(np.concatenate(rows[0]), np.concatenate(rows[1]), num_rows)
 
@@ -84,17 +79,19 @@ class WeightedCurves:
 
     def _index(self) -> None:
         """Group hits by runs, and what counts by what the runs of an area ask for."""
+        sample, class_starts = self._curves.sample, self._curves.starts
         layers, hits, stops, base, cuts = [], [_NONE], [_ZERO], [_NONE], [_ZERO]
         num_runs = num_hits = num_base = num_cuts = 0
         for area in range(self._num_areas):
-            rows = [_Rows.of(*both, self._starts) for both in self._flags(area)]
+            flags = zip(self._curves.is_hit[area], self._curves.is_false[area], strict=True)
+            rows = [_Rows.of(*both, class_starts) for both in flags]
             counts = np.flatnonzero(np.logical_or.reduce([one.counts for one in rows]))
-            starts = np.searchsorted(counts, self._starts[:-1])
+            starts = np.searchsorted(counts, class_starts[:-1])
             wanted = [np.searchsorted(counts, one.ends, "right") for one in rows]
             cut = np.unique(np.concatenate((_ZERO, starts, *wanted)))
             for one, stop in zip(rows, wanted, strict=True):
                 lapses = counts[~one.counts[counts]]
-                sizes = np.diff(np.searchsorted(one.ends, self._starts))
+                sizes = np.diff(np.searchsorted(one.ends, class_starts))
                 layers.append(
                     _Layer(
                         runs=slice(num_runs, num_runs + len(stop)),
@@ -103,27 +100,19 @@ class WeightedCurves:
                         shown=np.flatnonzero(sizes),
                         counted=(num_cuts + np.searchsorted(cut, stop)).astype(np.int32),
                         bases=num_cuts + np.searchsorted(cut, starts),
-                        lapses=self._sample[lapses],
+                        lapses=sample[lapses],
                         lapsed=np.searchsorted(lapses, one.ends, "right"),
-                        lapse_starts=np.searchsorted(lapses, self._starts[:-1]),
+                        lapse_starts=np.searchsorted(lapses, class_starts[:-1]),
                     )
                 )
-                hits.append(self._sample[one.hits])
+                hits.append(sample[one.hits])
                 stops.append(num_hits + one.stops)
                 num_runs, num_hits = num_runs + len(stop), num_hits + len(one.hits)
-            base.append(self._sample[counts[: cut[-1]]])
+            base.append(sample[counts[: cut[-1]]])
             cuts.append(num_base + cut[1:])
             num_base, num_cuts = num_base + int(cut[-1]), num_cuts + len(cut) - 1
         self._layers = layers
         self._runs, self._base = self._groups(hits, stops), self._groups(base, cuts)
-
-    def _flags(self, area: int) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
-        """(is a hit, is false) of all detections, bool [N] each, for every threshold."""
-        is_hit, is_false = (
-            np.concatenate([getattr(curve, name)[area] for curve in self._curves], axis=-1)
-            for name in ("is_hit", "is_false")
-        )
-        return zip(is_hit, is_false, strict=True)
 
     def _groups(self, samples: Sequence[NDArray[np.int64]], stops: Sequence[NDArray[np.int64]]) -> sparse.csr_matrix:
         """Groups of rows, so that a product with the weights is the sum of each: [groups, samples]."""
@@ -134,8 +123,6 @@ class WeightedCurves:
     def integrate(self, weights: NDArray[np.int64]) -> list[Integral]:
         """One a class, when sample s counts weights[s] times. weights: int64 [S]."""
         num = len(self._curves)
-        if not num:
-            return []
         known = weights[: self._num_samples].astype(np.float64)
         detections = self._detections @ known
         truths = (self._truths @ known).reshape(self._num_areas, num)
@@ -249,7 +236,3 @@ def _running(values: NDArray[np.int32]) -> NDArray[np.int32]:
     sums = np.zeros(len(values) + 1, np.int32)
     np.cumsum(values, out=sums[1:])
     return sums
-
-
-def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    return np.concatenate(parts) if len(parts) else np.zeros(0, np.int64)
