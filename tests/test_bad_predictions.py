@@ -104,7 +104,7 @@ FOUND_CASES: dict[str, Case] = {
     "line of an unknown label": (
         "cityscapes_instance_val",
         lambda root: (root / CITY_TEXT).write_text("a.png 99 1\n"),
-        ["line 1: label id '99' is outside the label set"],
+        ["line 1: label '99' is outside the label set"],
     ),
     "line whose mask is outside the folder": (
         "cityscapes_instance_val",

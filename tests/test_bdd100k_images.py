@@ -148,7 +148,7 @@ def test_predictions_for_no_image_of_the_split_are_refused(tmp_path: Path) -> No
         write_png(tmp_path / folder / f"{name}.png", np.zeros((4, 5), np.uint8))
     row = catalog.get("bdd100k_semantic_val")
     samples = catalog.open_samples(row, None, truth=tmp_path / "truth")
-    with pytest.raises(DataError, match=r"no file fits any of the 1 images \(expected names like a.png\)"):
+    with pytest.raises(DataError, match=r"no file fits any of the 1 image \(expected names like a.png\)"):
         catalog.read_predictions(row, tmp_path / "found", samples)
 
 

@@ -334,12 +334,12 @@ BAD_RESULTS = {
     "words": (b"x,y,w,h\n1,2,3,4\n", "line 1: 'x' is not a number"),
     "infinity": (b"1,2,inf,4\n", "'inf' is not a number"),
     "too large": (b"1,2,1e400,4\n", "'1e400' is beyond any picture"),
-    "two separators": (b"1,2,3,4\n1\t2\t3\t4\n", "line 2: has 1 values"),
+    "two separators": (b"1,2,3,4\n1\t2\t3\t4\n", "line 2: has 1 value"),
     "no text": (b"\x89PNG\r\n\x1a\n", "is not plain text"),
     "json": (b'{"a": [1, 2]}\n', "line 1: has 2 values"),
     "hexadecimal": (b"0x1,2,3,4\n", "'0x1' is not a number"),
     "underscore": (b"1_0,2,3,4\n", "'1_0' is not a number"),
-    "too short": (b"1,2,3,4\n", "the result has 1 boxes, the video has"),
+    "too short": (b"1,2,3,4\n", "the result has 1 box, the video has"),
     "negative": (b"1,2,-3,4\n" * 50, "have NaN or a negative size"),
 }
 

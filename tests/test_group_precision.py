@@ -268,7 +268,7 @@ def test_results_of_another_split_are_refused_and_of_some_other_images_counted(t
     assert notes == {open_images_results.ELSEWHERE: 1}
     header = (tmp_path / files.FOUND_BOXES).read_text(encoding="utf-8").splitlines()[0]
     (tmp_path / "other.csv").write_text(f"{header}\nelsewhere,{CODE},0.1,0,1,0,1\n", encoding="utf-8")
-    with pytest.raises(DataError, match="none of the 1 results is of an image of the truth"):
+    with pytest.raises(DataError, match="none of the 1 result is of an image of the truth"):
         catalog.read_predictions(row, tmp_path / "other.csv", samples)
 
 

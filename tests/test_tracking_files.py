@@ -63,7 +63,7 @@ def _problems(row_name: str, truth: Path, found: Path) -> list[str]:
         ("1,-1,2,3,4,5,1", "id -1 is negative"),
         ("3,7,9,3,4,5,1", "id 7 occurs twice in frame 3"),
         ("1,1,2,3,4,5,1,2,-1,-1", "the lines before have 7"),
-        ("\x00\x01", "has 1 columns, expected at least 7"),
+        ("\x00\x01", "has 1 column, expected at least 7"),
     ],
 )
 @pytest.mark.parametrize("is_first", [True, False])
@@ -206,7 +206,7 @@ def test_broken_objects_of_json_are_named(tmp_path: Path, labels: Any, message: 
         (lambda frames: [{**one, "frameIndex": 0} for one in frames], "two frames have one frameIndex"),
         (lambda frames: [{**one, "frameIndex": 2 * one["frameIndex"]} for one in frames], "one by one"),
         (lambda frames: [{**one, "name": "x.jpg"} for one in frames], "frame 0 is named 'x.jpg'"),
-        (lambda frames: [{**one, "videoName": "other"} for one in frames], "1 videos that the truth lacks"),
+        (lambda frames: [{**one, "videoName": "other"} for one in frames], "1 video that the truth lacks"),
         (lambda frames: {"labels": frames}, "holds no list of frames"),
         (lambda frames: [1, *frames[1:]], "frame 0: is not an object"),
     ],
@@ -251,7 +251,7 @@ def test_missing_bitmasks_are_counted(tmp_path: Path) -> None:
     truth, found = write_form(tmp_path, "bitmasks")
     (found / "plain" / "plain-0000005.png").unlink()
     (line,) = _problems("bdd100k_mots_val", truth, found)
-    assert "1 of 24 frames are missing (first: plain-0000005.png)" in line
+    assert "1 of 24 frames is missing (first: plain-0000005.png)" in line
 
 
 def _as_bytes(prediction: Prediction) -> list[tuple[Any, ...]]:

@@ -263,12 +263,12 @@ def _white(path: Path) -> None:
 FOUND, TRUTH = "found/clip0", "DAVIS/Annotations/480p/clip1"
 DAMAGES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "missing result": (f"{FOUND}/00002.png", Path.unlink, r"clip0: 1 of 4 needed frames are missing .*00002.png"),
-    "small result": (f"{FOUND}/00003.png", _small, r"1 frames are not 30x40 .*\(first: 00003.png, 30x41\)"),
+    "small result": (f"{FOUND}/00003.png", _small, r"1 frame is not 30x40 .*\(first: 00003.png, 30x41\)"),
     "cut result": (f"{FOUND}/00001.png", _cut, "00001.png: is truncated or damaged"),
     "16-bit result": (f"{FOUND}/00001.png", _wide, "00001.png: holds numbers of uint16"),
     "coloured result": (f"{FOUND}/00001.png", _colour, "00001.png: has 3 channels"),
-    "white result": (f"{FOUND}/00001.png", _white, r"clip0: 1 frames \(first: 00001\) hold ids 255"),
-    "missing truth": (f"{TRUTH}/00002.png", Path.unlink, r"clip1: 1 of 6 pictures have no mask .*\(first: 00002\)"),
+    "white result": (f"{FOUND}/00001.png", _white, r"clip0: 1 frame \(first: 00001\) hold ids 255"),
+    "missing truth": (f"{TRUTH}/00002.png", Path.unlink, r"clip1: 1 of 6 pictures has no mask .*\(first: 00002\)"),
     "small truth": (f"{TRUTH}/00003.png", _small, "00003.png: is 30x41"),
     "cut truth": (f"{TRUTH}/00003.png", _cut, "00003.png: is truncated or damaged"),
     "missing video": (TRUTH, shutil.rmtree, r"clip1: 6 of 6 pictures have no mask"),

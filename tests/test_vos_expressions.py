@@ -239,7 +239,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing frame": (lambda root: (root / "found/clip1/0/00003.png").unlink(),
                       r"clip1/0: 1 of 6 needed frames are missing \(first: 00003.png\)"),
     "narrow result": (lambda root: write_png(root / "found/clip1/0/00003.png", np.zeros((30, 41), np.uint8)),
-                      "clip1/0: 1 frames are not 30x40"),
+                      "clip1/0: 1 frame is not 30x40"),
 }  # fmt: skip
 
 

@@ -317,7 +317,7 @@ DAMAGES: dict[str, tuple[str, str, Callable[[Path], object], str]] = {
                            "00002.png: shows more than one object"),
     "narrow object": ("overlapping", "sav_vos_val",
                       lambda root: write_png(root / "found/clip0/001/00002.png", np.zeros((30, 39), np.uint8)),
-                      r"clip0/001: 1 frames are not 30x40"),
+                      r"clip0/001: 1 frame is not 30x40"),
 }  # fmt: skip
 
 

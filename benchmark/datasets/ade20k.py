@@ -155,63 +155,53 @@ def _pictures(row: Benchmark, homes: Iterable[Path]) -> Pictures:
 
 LAYOUT = Ade20kLayout()
 _row = partial(Benchmark, dataset="ade20k", labels="ade20k", layout=LAYOUT)
-_val = partial(_row, split="val", num_samples=2000)
-_hidden = partial(_row, split="test", num_samples=3352, truth="private")
+_panoptic = partial(_row, task=Task.PANOPTIC, metric="panoptic_quality", main_score="PQ", protocols=("coco",))
+_instance = partial(_row, task=Task.INSTANCE, metric="ade20k_segm_ap", main_score="AP")
+_semantic = partial(
+    _row,
+    task=Task.SEMANTIC,
+    metric="semantic_iou",
+    main_score="mIoU",
+    protocols=("all", "present", "union"),
+    mini_protocol="present",
+)
+_VAL: dict[str, Any] = {"split": "val", "num_samples": 2000}
+_TRAIN: dict[str, Any] = {"split": "train", "num_samples": 20210, "is_train": True}
+_HIDDEN: dict[str, Any] = {"split": "test", "num_samples": 3352, "truth": "private"}
 
 ROWS = (
-    _val(
+    _panoptic(
+        **_VAL,
         name="ade20k_panoptic_val",
-        task=Task.PANOPTIC,
-        metric="panoptic_quality",
-        main_score="PQ",
-        protocols=("coco",),
         notes="Derived: stuff first, instances over it; pixels of a thing without an instance are void.",
     ),
-    _val(
+    _instance(
+        **_VAL,
         name="ade20k_instance_val",
-        task=Task.INSTANCE,
-        metric="ade20k_segm_ap",
-        main_score="AP",
         protocols=("coco", "places"),
         notes="Recent papers cap at 100 detections ('coco'); the 2017 challenge at 255 a class ('places').",
     ),
-    _val(
+    _semantic(
+        **_VAL,
         name="ade20k_semantic_val",
-        task=Task.SEMANTIC,
-        metric="semantic_iou",
-        main_score="mIoU",
-        protocols=("all", "present", "union"),
-        mini_protocol="present",
         notes="The official script counts an absent class as 0; on the full split every class occurs.",
     ),
-    _hidden(
+    _instance(
+        **_HIDDEN,
         name="ade20k_instance_test",
-        task=Task.INSTANCE,
-        metric="ade20k_segm_ap",
-        main_score="AP",
         protocols=("places", "coco"),
         notes="The truth is hidden. The Places challenge of 2017 scored it, in numbers of its own: images are counted "
         "over all splits, things from 1 to 100.",
     ),
-    _hidden(
+    _semantic(
+        **_HIDDEN,
         name="ade20k_semantic_test",
-        task=Task.SEMANTIC,
-        metric="semantic_iou",
-        main_score="mIoU",
-        protocols=("all", "present", "union"),
-        mini_protocol="present",
         notes="The truth is hidden. The server takes PNGs of 1 to 150 at the size of the pictures and ranked by the "
         "mean of pixel accuracy and mIoU.",
     ),
-    _row(
+    _panoptic(
+        **_TRAIN,
         name="ade20k_panoptic_train",
-        task=Task.PANOPTIC,
-        split="train",
-        metric="panoptic_quality",
-        main_score="PQ",
-        protocols=("coco",),
-        num_samples=20210,
-        is_train=True,
         notes="Joint training derives all three tasks from panoptic truth.",
     ),
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmark import result_forms
 from benchmark.annotated import Scenes
@@ -134,71 +135,41 @@ def _pictures(row: Benchmark, homes: Iterable[Path]) -> Pictures:
 
 LAYOUT = CityscapesLayout()
 _row = partial(Benchmark, dataset="cityscapes", labels="cityscapes", layout=LAYOUT)
-_val = partial(_row, split="val", num_samples=500)
-_hidden = partial(
-    _row,
-    split="test",
-    num_samples=1525,
-    truth="private",
-    notes="The truth is hidden; the label files among the downloads are dummies. The organisers' server scores it.",
-)
+_panoptic = partial(_row, task=Task.PANOPTIC, metric="panoptic_quality", main_score="PQ", protocols=("coco",))
+_instance = partial(_row, task=Task.INSTANCE, metric="cityscapes_instance_ap", main_score="AP", protocols=("official",))
+_semantic = partial(_row, task=Task.SEMANTIC, metric="cityscapes_iou", main_score="mIoU", protocols=("official",))
+_VAL: dict[str, Any] = {"split": "val", "num_samples": 500}
+_TRAIN: dict[str, Any] = {"split": "train", "num_samples": 2975, "is_train": True}
+_HIDDEN: dict[str, Any] = {
+    "split": "test",
+    "num_samples": 1525,
+    "truth": "private",
+    "notes": "The truth is hidden; the label files among the downloads are dummies. The organisers' server scores it.",
+}
 
 ROWS = (
-    _val(
+    _panoptic(
+        **_VAL,
         name="cityscapes_panoptic_val",
-        task=Task.PANOPTIC,
-        metric="panoptic_quality",
-        main_score="PQ",
-        protocols=("coco",),
         notes="Files with label ids and with train ids are both read; groups are crowds.",
     ),
-    _val(
+    _instance(
+        **_VAL,
         name="cityscapes_instance_val",
-        task=Task.INSTANCE,
-        metric="cityscapes_instance_ap",
-        main_score="AP",
-        protocols=("official",),
         notes="Not comparable with COCO's AP. A class whose predictions are all excused scores 0 "
         "(the official script fails).",
     ),
-    _val(
+    _semantic(
+        **_VAL,
         name="cityscapes_semantic_val",
-        task=Task.SEMANTIC,
-        metric="cityscapes_iou",
-        main_score="mIoU",
-        protocols=("official",),
         notes="Predictions hold label ids, not train ids.",
     ),
-    _hidden(
-        name="cityscapes_panoptic_test",
-        task=Task.PANOPTIC,
-        metric="panoptic_quality",
-        main_score="PQ",
-        protocols=("coco",),
-    ),
-    _hidden(
-        name="cityscapes_instance_test",
-        task=Task.INSTANCE,
-        metric="cityscapes_instance_ap",
-        main_score="AP",
-        protocols=("official",),
-    ),
-    _hidden(
-        name="cityscapes_semantic_test",
-        task=Task.SEMANTIC,
-        metric="cityscapes_iou",
-        main_score="mIoU",
-        protocols=("official",),
-    ),
-    _row(
+    _panoptic(**_HIDDEN, name="cityscapes_panoptic_test"),
+    _instance(**_HIDDEN, name="cityscapes_instance_test"),
+    _semantic(**_HIDDEN, name="cityscapes_semantic_test"),
+    _panoptic(
+        **_TRAIN,
         name="cityscapes_panoptic_train",
-        task=Task.PANOPTIC,
-        split="train",
-        metric="panoptic_quality",
-        main_score="PQ",
-        protocols=("coco",),
-        num_samples=2975,
-        is_train=True,
         notes="Joint training derives all three tasks from panoptic truth.",
     ),
 )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmark import result_forms
 from benchmark.annotated import Scenes
@@ -121,99 +122,58 @@ def _pictures(row: Benchmark, homes: Iterable[Path]) -> Pictures:
 
 LAYOUT = CocoLayout()
 _row = partial(Benchmark, dataset="coco", labels=PANOPTIC, layout=LAYOUT)
-_HIDDEN = "About half of test2017. The truth is hidden: the server scored up to five archives a day of each task."
-_val = partial(_row, split="val2017", num_samples=5000)
-_hidden = partial(_row, split="test-dev2017", num_samples=20288, truth="private", notes=_HIDDEN)
-_train = partial(_row, split="train2017", num_samples=118287, is_train=True)
+_panoptic = partial(_row, task=Task.PANOPTIC, metric="panoptic_quality", main_score="PQ", protocols=("coco",))
+_instance = partial(_row, task=Task.INSTANCE, metric="coco_segm_ap", main_score="AP", protocols=("coco", "boundary"))
+_detection = partial(
+    _row, task=Task.DETECTION, labels="coco", metric="coco_bbox_ap", main_score="AP", protocols=("coco",)
+)
+_semantic = partial(
+    _row, task=Task.SEMANTIC, metric="semantic_iou", main_score="mIoU", protocols=("present", "all", "union")
+)
+_VAL: dict[str, Any] = {"split": "val2017", "num_samples": 5000}
+_TRAIN: dict[str, Any] = {"split": "train2017", "num_samples": 118287, "is_train": True}
+_HIDDEN: dict[str, Any] = {
+    "split": "test-dev2017",
+    "num_samples": 20288,
+    "truth": "private",
+    "notes": "About half of test2017. The truth is hidden: the server scored up to five archives a day of each task.",
+}
 
 ROWS = (
-    _val(
+    _panoptic(
+        **_VAL,
         name="coco_panoptic_val2017",
-        task=Task.PANOPTIC,
-        metric="panoptic_quality",
-        main_score="PQ",
-        protocols=("coco",),
         notes="Equals panopticapi; areas of truth segments are the JSON's.",
     ),
-    _val(
+    _instance(
+        **_VAL,
         name="coco_instance_val2017",
-        task=Task.INSTANCE,
-        metric="coco_segm_ap",
-        main_score="AP",
-        protocols=("coco", "boundary"),
         notes="Truth is instances_val2017.json. With --truth panoptic_val2017.json the objects are derived "
         "from it; OneFormer's AP is that number.",
     ),
-    _val(
+    _detection(
+        **_VAL,
         name="coco_detection_val2017",
-        task=Task.DETECTION,
-        labels="coco",
-        metric="coco_bbox_ap",
-        main_score="AP",
-        protocols=("coco",),
         notes="Boxes of instances_val2017.json; the size split takes the truth's mask area and the result's box area.",
     ),
-    _val(
+    _semantic(
+        **_VAL,
         name="coco_semantic_val2017",
-        task=Task.SEMANTIC,
-        metric="semantic_iou",
-        main_score="mIoU",
-        protocols=("present", "all", "union"),
         notes="Derived from panoptic truth (133 classes), crowds included; classes without truth are skipped.",
     ),
-    _hidden(
-        name="coco_panoptic_test-dev2017",
-        task=Task.PANOPTIC,
-        metric="panoptic_quality",
-        main_score="PQ",
-        protocols=("coco",),
-    ),
-    _hidden(
-        name="coco_instance_test-dev2017",
-        task=Task.INSTANCE,
-        metric="coco_segm_ap",
-        main_score="AP",
-        protocols=("coco", "boundary"),
-    ),
-    _hidden(
-        name="coco_detection_test-dev2017",
-        task=Task.DETECTION,
-        labels="coco",
-        metric="coco_bbox_ap",
-        main_score="AP",
-        protocols=("coco",),
-    ),
-    _train(
+    _panoptic(**_HIDDEN, name="coco_panoptic_test-dev2017"),
+    _instance(**_HIDDEN, name="coco_instance_test-dev2017"),
+    _detection(**_HIDDEN, name="coco_detection_test-dev2017"),
+    _panoptic(
+        **_TRAIN,
         name="coco_panoptic_train2017",
-        task=Task.PANOPTIC,
-        metric="panoptic_quality",
-        main_score="PQ",
-        protocols=("coco",),
         notes="Joint training derives all three tasks from panoptic truth.",
     ),
-    _train(
-        name="coco_instance_train2017",
-        task=Task.INSTANCE,
-        metric="coco_segm_ap",
-        main_score="AP",
-        protocols=("coco", "boundary"),
-        notes="Truth is instances_train2017.json.",
-    ),
-    _train(
-        name="coco_detection_train2017",
-        task=Task.DETECTION,
-        labels="coco",
-        metric="coco_bbox_ap",
-        main_score="AP",
-        protocols=("coco",),
-        notes="Boxes of instances_train2017.json.",
-    ),
-    _train(
+    _instance(**_TRAIN, name="coco_instance_train2017", notes="Truth is instances_train2017.json."),
+    _detection(**_TRAIN, name="coco_detection_train2017", notes="Boxes of instances_train2017.json."),
+    _semantic(
+        **_TRAIN,
         name="coco_semantic_train2017",
-        task=Task.SEMANTIC,
-        metric="semantic_iou",
-        main_score="mIoU",
-        protocols=("present", "all", "union"),
         notes="Derived from panoptic truth (133 classes), crowds included.",
     ),
 )

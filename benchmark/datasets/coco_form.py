@@ -20,8 +20,30 @@ from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark
 
 
+class CocoResults:
+    """The result form of layouts that take COCO's list of boxes or masks."""
+
+    __slots__ = ()
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """COCO's list of objects."""
+        return (result_forms.MASKS if row.task is Task.INSTANCE else result_forms.BOXES,)
+
+    def read_predictions(
+        self, row: Benchmark, path: Path, samples: SampleSet
+    ) -> tuple[PredictionSet, Mapping[str, int]]:
+        """A COCO result JSON."""
+        numbering = coco_results.coco_numbering(samples.ids, row.label_set)
+        needs_masks = row.task is Task.INSTANCE
+        return coco_results.read_results(the_file(path, row), samples.ids, lambda _: numbering, needs_masks=needs_masks)
+
+    def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
+        """The same form."""
+        coco_results.write_results(path, predictions, coco_results.coco_numbering((), row.label_set))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CocoForm:
+class CocoForm(CocoResults):
     """A layout of one annotation file a split.
 
     files: split -> names of its annotation file below a root, the usual one first. folders: split -> names of the
@@ -47,22 +69,6 @@ class CocoForm:
     def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
         """An annotation file."""
         return self._read(row, the_file(truth, row), homes_of(truth, root, self.roots))
-
-    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
-        """COCO's list of objects."""
-        return (result_forms.MASKS if row.task is Task.INSTANCE else result_forms.BOXES,)
-
-    def read_predictions(
-        self, row: Benchmark, path: Path, samples: SampleSet
-    ) -> tuple[PredictionSet, Mapping[str, int]]:
-        """A COCO result JSON."""
-        numbering = coco_results.coco_numbering(samples.ids, row.label_set)
-        needs_masks = row.task is Task.INSTANCE
-        return coco_results.read_results(the_file(path, row), samples.ids, lambda _: numbering, needs_masks=needs_masks)
-
-    def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
-        """The same form."""
-        coco_results.write_results(path, predictions, coco_results.coco_numbering((), row.label_set))
 
     def _read(self, row: Benchmark, path: Path, homes: Iterable[Path]) -> Listing:
         def name(of: str, image: Image | None) -> str:

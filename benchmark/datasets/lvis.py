@@ -8,18 +8,17 @@ A validation image may lie in train2017. Minival is the part of val that lies in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmark import result_forms
 from benchmark.annotated import Scenes
-from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
+from benchmark.contract import Task
 from benchmark.datasets import hidden_images
+from benchmark.datasets.coco_form import CocoResults
 from benchmark.datasets.pictures import homes_of, the_file
-from benchmark.formats import coco_results, json_lists, lvis, lvis_scenes
+from benchmark.formats import json_lists, lvis, lvis_scenes
 from benchmark.formats.listing import Listing
-from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark
 
 FILES = {
@@ -37,7 +36,7 @@ WITHIN = {"v1_minival": "v1_val"}
 """A split that is part of another, which lists its images too."""
 
 
-class LvisLayout:
+class LvisLayout(CocoResults):
     """The official annotation files, beside COCO's pictures."""
 
     roots = ("lvis", "LVIS", "lvis/annotations", "LVIS/annotations", "annotations", ".")
@@ -61,22 +60,6 @@ class LvisLayout:
     def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
         """An annotation file."""
         return _read(row, the_file(truth, row), homes_of(truth, root, PICTURE_ROOTS))
-
-    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
-        """COCO's list of objects."""
-        return (result_forms.MASKS if row.task is Task.INSTANCE else result_forms.BOXES,)
-
-    def read_predictions(
-        self, row: Benchmark, path: Path, samples: SampleSet
-    ) -> tuple[PredictionSet, Mapping[str, int]]:
-        """A COCO result JSON."""
-        numbering = coco_results.coco_numbering(samples.ids, row.label_set)
-        needs_masks = row.task is Task.INSTANCE
-        return coco_results.read_results(the_file(path, row), samples.ids, lambda _: numbering, needs_masks=needs_masks)
-
-    def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
-        """The same form."""
-        coco_results.write_results(path, predictions, coco_results.coco_numbering((), row.label_set))
 
     def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
         """Write every split once, with masks, and its pictures among COCO's."""

@@ -5,23 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmark import result_forms
 from benchmark.annotated import Scenes
-from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
-from benchmark.datasets.refcoco import read_answers
-from benchmark.formats import reason_seg, referring_results
+from benchmark.contract import Task
+from benchmark.datasets.refcoco import ExpressionAnswers
+from benchmark.formats import reason_seg
 from benchmark.formats.image_files import write_jpeg
 from benchmark.formats.listing import Listing
 from benchmark.problems import Problem
-from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark, DataNotFound
 
 
-class ReasonSegLayout:
+class ReasonSegLayout(ExpressionAnswers):
     """The layout of the official download."""
 
     roots = ("ReasonSeg", "reason_seg/ReasonSeg", ".")
@@ -43,20 +41,6 @@ class ReasonSegLayout:
                 return reason_seg.read(home)
         remedy = "Give the folder of the pictures and their JSON files"
         raise DataNotFound([Problem(place=str(truth), message="holds no *.json", remedy=remedy)])
-
-    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
-        """A JSON of masks, or PNGs named as the pictures."""
-        return (result_forms.EXPRESSIONS, result_forms.MASK_FOLDER)
-
-    def read_predictions(
-        self, row: Benchmark, path: Path, samples: SampleSet
-    ) -> tuple[PredictionSet, Mapping[str, int]]:
-        """A JSON of masks, or a folder of PNGs named as the pictures."""
-        return read_answers(path, samples)
-
-    def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
-        """The JSON form."""
-        referring_results.write_results(path, predictions)
 
     def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
         """A picture and a JSON for every scene."""

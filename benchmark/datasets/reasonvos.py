@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.annotated import AnnotatedClip, ExpressionKind, Scenes
-from benchmark.contract import Task
 from benchmark.datasets import videos
-from benchmark.datasets.mevis import ExpressionResults, about_target
+from benchmark.datasets.mevis import ExpressionResults, about_target, row_of_expressions
 from benchmark.formats import clip_files, reason_vos
 from benchmark.formats.image_files import write_jpeg, write_png
 from benchmark.formats.indexed_masks import Reading, frames_of, lazily
@@ -132,18 +131,12 @@ def video_of(sample_id: str) -> str:
 
 
 ROWS = (
-    Benchmark(
+    row_of_expressions(
         name="reasonvos_rvos_test",
         dataset="reasonvos",
-        task=Task.RVOS,
         split="test",
-        labels="object",
         layout=ReasonVosLayout(),
-        metric="j_and_f_expressions",
-        main_score="J&F",
-        protocols=("expressions",),
         num_samples=458,
-        cluster=video_of,
         notes="All frames with a mask count, and the mean is over expressions. The official script leaves expressions "
         "without a result out of the mean; here they are told. Masks are read in grey.",
     ),

@@ -13,9 +13,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from benchmark.annotated import AnnotatedClip, ExpressionKind, Scenes
-from benchmark.contract import Task, Truth
-from benchmark.datasets.mevis import META, ExpressionResults, about_target, listing_of, video_of
+from benchmark.annotated import ExpressionKind, Scenes
+from benchmark.contract import Truth
+from benchmark.datasets.mevis import (
+    META,
+    ExpressionResults,
+    about_target,
+    expressions_of,
+    listing_of,
+    row_of_expressions,
+)
 from benchmark.datasets.videos import FOLDERS, hidden
 from benchmark.formats import clip_files, expressions
 from benchmark.formats.expressions import Expression
@@ -88,7 +95,7 @@ def _write_split(home: Path, row: Benchmark, scenes: Scenes) -> list[Expression]
     """Write the pictures and masks of a split, every fifth frame; its expressions."""
     folder, found = home / FOLDERS[row.split], list[Expression]()
     for clip in scenes.clips(row):
-        spoken = _expressions_of(clip)
+        spoken = expressions_of(clip, f"{clip.number:010x}", KINDS, first_object=1, step=5)
         if spoken:
             first = spoken[0]
             numbers = {one: number for number, one in enumerate(clip_files.appearances(clip), start=1)}
@@ -97,22 +104,6 @@ def _write_split(home: Path, row: Benchmark, scenes: Scenes) -> list[Expression]
             clip_files.write_pictures(folder / "JPEGImages" / first.video, first.frames, clip)
         found += spoken
     return found
-
-
-def _expressions_of(clip: AnnotatedClip) -> list[Expression]:
-    numbers = {one: number for number, one in enumerate(clip_files.appearances(clip), start=1)}
-    chosen = [one for one in clip.expressions if one.kind in KINDS]
-    return [
-        Expression(
-            video=f"{clip.number:010x}",
-            expression_id=str(number),
-            text=one.sentence,
-            object_ids=(numbers[one.segment_ids[0]],),
-            anno_ids=(),
-            frames=tuple(clip_files.frame_names(len(clip.panoptic), step=5)),
-        )
-        for number, one in enumerate(chosen)
-    ]
 
 
 def _look(folder: Path, one: Expression, sizes: dict[str, tuple[int, int]]) -> list[Problem]:
@@ -139,15 +130,9 @@ def _without_test(row: Benchmark, found: list[Expression], test: Path) -> list[E
 
 LAYOUT = RefYouTubeVosLayout()
 _row = partial(
-    Benchmark,
+    row_of_expressions,
     dataset="ref_youtube_vos",
-    task=Task.RVOS,
-    labels="object",
     layout=LAYOUT,
-    metric="j_and_f_expressions",
-    cluster=video_of,
-    main_score="J&F",
-    protocols=("expressions",),
     notes="202 validation videos. The server is closed and its code is not public: as reported, all frames of an "
     "expression count, and the mean is over expressions. Truth is looked for as in training: indexed masks and obj_id.",
 )

@@ -40,8 +40,28 @@ LOCATIONS = frozenset(
 """Words of place, which RefCOCO+ forbade its annotators."""
 
 
+class ExpressionAnswers:
+    """The result form of layouts of expressions: there is no official one for masks."""
+
+    __slots__ = ()
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """A JSON of masks and boxes, or PNGs named by sample."""
+        return (result_forms.EXPRESSIONS, result_forms.MASK_FOLDER)
+
+    def read_predictions(
+        self, row: Benchmark, path: Path, samples: SampleSet
+    ) -> tuple[PredictionSet, Mapping[str, int]]:
+        """A JSON of masks and boxes, or a folder of PNGs named by sample."""
+        return read_answers(path, samples)
+
+    def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
+        """The JSON form."""
+        referring_results.write_results(path, predictions)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReferLayout:
+class ReferLayout(ExpressionAnswers):
     """The REFER API's layout. folder: of the data set. refs: names of its reference file, the first found is read.
 
     any_number: expressions may refer to several things or to none. unsaid: words that no expression holds.
@@ -75,20 +95,6 @@ class ReferLayout:
             raise DataError([Problem(place=str(truth), message=message, remedy="Give the reference file itself")])
         pictures = _pictures(homes_of(truth, root, self.roots))
         return refer.read(found[0], found[0].with_name(refer.INSTANCES), row.split, pictures.of)
-
-    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
-        """A JSON of masks and boxes, or PNGs named by sample."""
-        return (result_forms.EXPRESSIONS, result_forms.MASK_FOLDER)
-
-    def read_predictions(
-        self, row: Benchmark, path: Path, samples: SampleSet
-    ) -> tuple[PredictionSet, Mapping[str, int]]:
-        """A JSON of masks and boxes, or a folder of PNGs named by sample."""
-        return read_answers(path, samples)
-
-    def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
-        """The JSON form."""
-        referring_results.write_results(path, predictions)
 
     def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
         """The reference file with all splits, instances.json, and the pictures in train2014/."""

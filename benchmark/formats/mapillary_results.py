@@ -9,30 +9,17 @@ without a text file is missing. https://github.com/mapillary/mapillary_vistas
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
-from benchmark import masks
-from benchmark.contract import Instances, Prediction, PredictionSet, Sample, make_instances
-from benchmark.formats.csv_rows import number_of
-from benchmark.formats.image_files import header_size, read_numbers, write_png, write_whole
-from benchmark.formats.listing import problems_of
+from benchmark.contract import Prediction, PredictionSet, Sample
+from benchmark.formats import mask_lists
+from benchmark.formats.image_files import read_numbers
 from benchmark.labels import LabelSet
 from benchmark.problems import Problem, raise_if_any
-
-REMEDY = "Write 'relative/mask.png labelId confidence'"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One result: the mask's file, its class and its confidence."""
-
-    mask: Path
-    class_index: int
-    score: float
 
 
 def read_results(folder: Path, sample_ids: Sequence[str], labels: LabelSet) -> PredictionSet:
@@ -41,62 +28,24 @@ def read_results(folder: Path, sample_ids: Sequence[str], labels: LabelSet) -> P
     known |= {str(row.category_id): row.class_index for row in labels.everything}
     problems: list[Problem] = []
     lines = {
-        one: _read_lines(folder / f"{one}.txt", known, problems)
+        one: mask_lists.read_lines(folder / f"{one}.txt", known.get, _is_inside, problems, comment="#")
         for one in sample_ids
         if (folder / f"{one}.txt").is_file()
     }
     raise_if_any(problems)
-    return PredictionSet(tuple(lines), lambda one: Prediction(frames=(_instances(lines[one]),)))
+    return PredictionSet(tuple(lines), lambda one: Prediction(frames=(mask_lists.instances(lines[one], _drawn),)))
 
 
 def write_results(folder: Path, predictions: Iterable[tuple[Sample, Prediction]], labels: LabelSet) -> None:
     """Write the masks and the text file of every sample."""
-    for sample, prediction in predictions:
-        found = prediction.frames[0]
-        if not isinstance(found, Instances) or found.masks is None:
-            raise ValueError(f"sample {sample.sample_id}: results of Vistas need instances with masks")
-        lines = []
-        for row, rle in enumerate(found.masks):
-            name = f"masks/{sample.sample_id}_{row}.png"
-            write_png(folder / name, masks.decode(rle).astype(np.uint8) * 255)
-            lines.append(f"{name} {labels.category_id(int(found.class_index[row]))} {float(found.score[row])!r}\n")
-        write_whole(folder / f"{sample.sample_id}.txt", "".join(lines).encode("utf-8"))
-
-
-def _read_lines(path: Path, known: Mapping[str, int], problems: list[Problem]) -> list[Line]:
-    found = []
-    for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-        if not text.strip() or text.strip().startswith("#"):
-            continue
-        fields = text.split()
-        message = _line_message(fields, known)
-        if message:
-            problems.append(Problem(place=f"{path}: line {number}", message=message, remedy=REMEDY))
-            continue
-        mask = path.parent / fields[0]
-        problems += problems_of(lambda mask=mask: header_size(mask))  # type: ignore[misc]
-        found.append(Line(mask=mask, class_index=known[fields[1]], score=float(fields[2])))
-    return found
-
-
-def _line_message(fields: Sequence[str], known: Mapping[str, int]) -> str:
-    if len(fields) != 3:
-        return f"has {len(fields)} fields, expected 3"
-    if fields[0].startswith("/") or ".." in fields[0].split("/"):
-        return f"mask {fields[0]} lies outside the folder of the results"
-    if fields[1] not in known:
-        return f"label {fields[1]!r} is outside the label set"
-    return "" if number_of(fields[2]) is not None else f"confidence {fields[2]!r} is not a finite number"
-
-
-def _instances(lines: Sequence[Line]) -> Instances:
-    found = [(line, masks.encode(read_numbers(line.mask) != 0)) for line in lines]
-    kept = [(line, rle) for line, rle in found if masks.area(rle)]
-    rles = [rle for _, rle in kept]
-    return make_instances(
-        class_index=[line.class_index for line, _ in kept],
-        masks=rles,
-        boxes=masks.bounding_boxes(rles),
-        area=masks.areas(rles).astype(np.float64),
-        score=np.array([line.score for line, _ in kept], np.float64),
+    mask_lists.write_results(
+        folder, predictions, labels, text_name="{sample}.txt", mask_name="masks/{sample}_{row}.png"
     )
+
+
+def _is_inside(name: str) -> bool:
+    return not name.startswith("/") and ".." not in name.split("/")
+
+
+def _drawn(path: Path) -> NDArray[Any]:
+    return read_numbers(path) != 0
