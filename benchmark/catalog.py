@@ -122,6 +122,11 @@ def get(name: str) -> Benchmark:
     return rows[plain]
 
 
+def rows() -> tuple[Benchmark, ...]:
+    """Every row, for evaluation or training, in order."""
+    return _ROWS
+
+
 def label_set(row: Benchmark) -> LabelSet:
     """The row's label set."""
     return row.label_set

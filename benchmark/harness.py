@@ -19,9 +19,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.config.lazy import LazyAttr, LazyObject
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -29,11 +31,10 @@ from benchmark import labels, training_sources
 from benchmark.contract import Prediction, Sample
 from benchmark.formats.image_files import read_rgb
 from benchmark.problems import UsageError
+from benchmark.prompts import ANY_LABEL_SET
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 FINAL_WEIGHTS = "final.safetensors"
-ANY_LABEL_SET = "any"
-"""What a training says that answers whatever is prompted."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's mallopt."""
 MMAP_BYTES = 32 * 2**20
@@ -42,6 +43,9 @@ KEPT_BYTES = 2**30
 
 Report = Callable[[int, int, float], None]
 """Called with (iterations done, iterations in all, mean total loss since the last call)."""
+
+Answers = Callable[[Sequence[Callable[[], NDArray[np.uint8]]], Sample], Prediction]
+"""Called with what reads each frame, uint8 [H, W, 3] RGB, and the sample."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,25 +257,40 @@ def load_matching(model: nn.Module, weights: Mapping[str, torch.Tensor]) -> tupl
 
 
 def load_predictor(training: Training, checkpoint: Path) -> Callable[[Sample], Prediction]:
-    """The label set's model with a checkpoint's weights, as a function from samples to predictions.
+    """A training's model with a checkpoint's weights, as a function from samples to predictions.
 
     checkpoint: our own safetensors file or a published layout that the system's `load_weights` knows. Raises
     BenchmarkError when a key is missing, unexpected or of another shape.
     """
-    keep_freed_memory()
-    model = build_model(training)
-    build(training.config["load_weights"])(model, checkpoint)
-    model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    answers = build(training.config["answers"], model=model) if training.is_prompted else None
+    if training.is_prompted:
+        answer = load_answers(training, checkpoint)
+        return lambda sample: answer([partial(read_rgb, path) for path in sample.frames], sample)
+    model = _load_model(training, checkpoint)
 
     def predict(sample: Sample) -> Prediction:
         with torch.inference_mode():
-            if answers is not None:
-                frames = [partial(read_rgb, path) for path in sample.frames]
-                return answers.predict(frames, sample)
             return model.predict(read_rgb(sample.frames[0]), sample)
 
     return predict
+
+
+def load_answers(training: Training, checkpoint: Path) -> Answers:
+    """A prompted training's model with a checkpoint's weights, for frames that somebody else reads."""
+    answers = build(training.config["answers"], model=_load_model(training, checkpoint))
+
+    def answer(frames: Sequence[Callable[[], NDArray[np.uint8]]], sample: Sample) -> Prediction:
+        with torch.inference_mode():
+            return answers.predict(frames, sample)
+
+    return answer
+
+
+def _load_model(training: Training, checkpoint: Path) -> Any:
+    """The model in evaluation mode, on the GPU where there is one."""
+    keep_freed_memory()
+    model = build_model(training)
+    build(training.config["load_weights"])(model, checkpoint)
+    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
 
 def _parsed(option: str, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,11 +16,12 @@ from typing import Any, Protocol
 
 from benchmark import catalog
 from benchmark.catalog import Benchmark
-from benchmark.contract import SampleSet
+from benchmark.contract import SampleSet, Task
 from benchmark.labels import suggestion
-from benchmark.minidata import generate
+from benchmark.minidata import generate, miniatures
+from benchmark.minidata.naming import world_classes
 from benchmark.problems import DataError, Problem, UsageError, raise_if_any
-from benchmark.prompts import build_prompt
+from benchmark.prompts import ANY_LABEL_SET, build_prompt
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 SUITES = CONFIGS / "suites.py"
@@ -28,6 +29,9 @@ SECONDS_PER_PREDICTION = 0.04
 """Of a mini model on one sample of the mini data, two CPU cores; only for the expected minutes."""
 SECONDS_FOR_THE_REST = 120
 """Data, intervals, baselines, report."""
+LEAST_IN_A_MINIATURE = 6
+"""Samples of a miniature that is not generated yet; most have more."""
+PICTURE_TASKS = (Task.SEMANTIC, Task.INSTANCE, Task.PANOPTIC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +211,7 @@ def open_rows(
         except DataError as error:
             problems.extend(error.problems)
         else:
-            named = asked_classes(row.label_set, is_mini=True) if is_mini else None
+            named = world_classes(row.label_set) if is_mini else None
             prompt = build_prompt(row.task, row.label_set, named=named)
             found.append(PlannedRow(benchmark=row, samples=listing.samples(prompt)))
     raise_if_any(dict.fromkeys(problems))
@@ -229,7 +233,8 @@ def with_mini_data(plan: Plan, data_root: Path) -> Plan:
     """The plan with the generated data opened."""
     by_name = {}
     for row in plan.running:
-        root = data_root if miniatures.is_generated(row.benchmark) else miniature_root(row.benchmark)
+        is_shared = miniatures.is_generated(row.benchmark)
+        root = data_root if is_shared else miniatures.root_of(row.benchmark, catalog.rows())
         by_name[row.benchmark.name] = open_rows([row.benchmark], root, is_mini=True)[0]
     rows = tuple(by_name.get(row.benchmark.name, row) for row in plan.rows)
     return replace(plan, rows=rows, data_root=data_root)

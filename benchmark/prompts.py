@@ -10,6 +10,9 @@ from collections.abc import Collection
 from benchmark.contract import Prompt, Task
 from benchmark.labels import LabelSet
 
+ANY_LABEL_SET = "any"
+"""What a training says instead of a label set when it answers whatever is prompted."""
+
 
 def task_sentence(task: Task) -> str:
     """The sentence that names the wanted kind of answer, for example "the task is panoptic"."""

@@ -68,10 +68,10 @@ def run(plan: Plan, *, command: Sequence[str], launcher: str, num_processes: int
         record.write_environment(plan.run_directory, device)
         running = Running(plan=plan, launcher=launcher, num_processes=num_processes, device=device, say=say)
         say("[2/5] training" if plan.checkpoint is None else f"[2/5] weights of {plan.checkpoint}, no training")
-        wanted = label_sets_of(plan.running) if plan.is_eval_only else [one.label_set for one in plan.trainings]
+        wanted = plan.answering_sets if plan.is_eval_only else [one.label_set for one in plan.trainings]
         weights = {one.label_set: train(running, one) for one in plan.trainings if one.label_set in wanted}
         say("[3/5] evaluation")
-        for label_set in label_sets_of(plan.running):
+        for label_set in plan.answering_sets:
             evaluate(running, label_set, weights[label_set])
         say("[4/5] trivial baselines")
         evaluate_baselines(running)
@@ -107,7 +107,7 @@ def check_weights(plan: Plan) -> None:
     """Raise UsageError when nothing may be trained and weights are missing."""
     if plan.checkpoint is not None or not plan.is_eval_only:
         return
-    for label_set in label_sets_of(plan.rows):
+    for label_set in plan.answering_sets:
         weights = weights_file(plan, label_set)
         if not weights.is_file():
             raise UsageError(
@@ -146,7 +146,7 @@ def train(running: Running, training: TrainingLike) -> Path:
 def evaluate(running: Running, label_set: str, weights: Path) -> None:
     """Every row of a label set, and its task-prompt matrix where the suite asks for one."""
     plan = running.plan
-    rows = [row for row in plan.running if row.benchmark.labels == label_set]
+    rows = plan.answered_by(label_set)
     facts: dict[str, Any] = {
         "system": plan.system.name,
         "variant": plan.system.variant,
@@ -158,16 +158,16 @@ def evaluate(running: Running, label_set: str, weights: Path) -> None:
     predict = _predictor(plan, label_set, weights)
     for row in rows:
         _run_job(running, row, predict, plan.run_directory / row.benchmark.name, facts | {"role": "system"})
-    if label_set not in plan.suite.matrix or len(rows) < 2:
+    by_name = {row.benchmark.name: row for row in rows if row.benchmark.labels in plan.suite.matrix}
+    if len(by_name) < 2:
         return
-    cells = matrix.plan_cells([row.benchmark for row in rows], plan.run_directory)
-    by_name = {row.benchmark.name: row for row in rows}
+    cells = matrix.plan_cells([row.benchmark for row in by_name.values()], plan.run_directory)
     for cell in cells:
         if not cell.is_asked_rightly:
             overrides = facts | {"role": "matrix", "asked": str(cell.asked)}
             _run_job(running, by_name[cell.row.name], predict, cell.directory, overrides)
     target = plan.run_directory / matrix.FOLDER / matrix.MATRIX
-    store.write_json(target, matrix.compare(cells, label_set))
+    store.write_json(target, matrix.compare(cells, ", ".join(plan.suite.matrix)))
 
 
 def _inside(run_directory: Path, weights: Path) -> str:
@@ -180,9 +180,10 @@ def evaluate_baselines(running: Running) -> None:
     """The suite's trivial baselines on every row; on mini data only, where their training split is at hand."""
     plan = running.plan
     for name in plan.suite.baselines if plan.is_mini else ():
-        for label_set in label_sets_of(plan.running):
+        pictures = [row for row in plan.running if catalog.is_of_the_suite(row.benchmark)]
+        for label_set in label_sets_of(pictures):
             predict = _baseline(plan, name, label_set)
-            for row in plan.running:
+            for row in pictures:
                 if row.benchmark.labels == label_set:
                     directory = plan.run_directory / BASELINES / name / row.benchmark.name
                     _run_job(running, row, predict, directory, {"role": "baseline", "system": name, "variant": ""})

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from benchmark import catalog
 from benchmark.contract import AnnotatedSource, Panoptic, PromptedSource, Sample, SampleSet
 from benchmark.formats.image_files import read_rgb
-from benchmark.labels import LabelSet
 from benchmark.minidata import miniatures
-from benchmark.minidata.naming import class_indices
+from benchmark.minidata.naming import world_classes
 from benchmark.minidata.pools import Pools
 from benchmark.row import Benchmark
 
@@ -60,23 +59,16 @@ def prompted_row(row: Benchmark, weight: float, *, data_root: Path, is_mini: boo
         read=read,
         names=labels.names,
         is_thing=tuple(bool(flag) for flag in labels.is_thing),
-        asked=asked_classes(labels, is_mini=is_mini),
+        asked=world_classes(labels) if is_mini else tuple(range(len(labels.names))),
         weight=weight,
     )
 
 
-def asked_classes(labels: LabelSet, *, is_mini: bool) -> tuple[int, ...]:
-    """The class indices that a question may name: all, or those that the mini world has."""
-    if not is_mini:
-        return tuple(range(len(labels.names)))
-    return tuple(sorted({int(index) for index in class_indices(labels) if index >= 0}))
-
-
 def open_row(row: Benchmark, data_root: Path, *, is_mini: bool) -> SampleSet:
-    """A row's samples below the data root, or in its own miniature."""
+    """A training row's samples below the data root, or in its own miniature."""
     root = data_root
     if is_mini and not miniatures.is_generated(row):
-        root = miniatures.root_of(row, (*catalog.BENCHMARKS.values(), *catalog.TRAINING.values()), pools=POOLS)
+        root = miniatures.root_of(row, catalog.rows(), pools=POOLS)
     return catalog.open_samples(row, root, is_mini=is_mini)
 
 

@@ -1,8 +1,8 @@
 """A training-only head that tells every pixel which concept of the question it belongs to.
 
 The open-vocabulary form of `models.pixel_supervision`: features are compared with the prompt's concepts instead of
-being classified, so one head serves every vocabulary, expressions and shown targets. Published recipes do without. Shapes: B
-batch, K concepts, D width, H W input size.
+being classified, so one head serves every vocabulary, expressions and shown targets. Published recipes do without.
+Shapes: B batch, K concepts, D width, H W input size.
 """
 
 from __future__ import annotations

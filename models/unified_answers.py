@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import torch
 
 from benchmark.contract import Annotation, LabelMap, Panoptic, Prediction, Prompt, Sample, Task
 from models.augmentation import resize_image, short_side_size
@@ -53,6 +54,7 @@ class UnifiedAnswers:
             return Prediction(frames=tuple(self._picture(frame, sample.prompt) for frame in frames))
         return self.prompted.predict(frames, sample)
 
+    @torch.no_grad()
     def _picture(self, frame: Frame, prompt: Prompt) -> Annotation:
         """Semantic, instance or panoptic answer."""
         image = frame() if callable(frame) else frame

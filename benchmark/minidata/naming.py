@@ -73,6 +73,11 @@ def class_indices(labels: LabelSet) -> NDArray[np.int64]:
     return np.array([*_spread(things, len(THING_KINDS)), *_spread(stuff, len(STUFF_KINDS))], np.int64)
 
 
+def world_classes(labels: LabelSet) -> tuple[int, ...]:
+    """The class indices that occur in the mini world, ascending; there is no use in asking for others."""
+    return tuple(sorted({int(index) for index in class_indices(labels) if index >= 0}))
+
+
 def _spread(classes: Sequence[int], num_kinds: int) -> list[int]:
     """A class for each kind, evenly spaced over the classes."""
     if not classes:
