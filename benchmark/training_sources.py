@@ -32,7 +32,7 @@ def annotated(rows: Mapping[str, float], *, data_root: Path, is_mini: bool) -> l
     found = []
     for name, weight in rows.items():
         samples = open_row(catalog.get(name), data_root, is_mini=is_mini)
-        found.append(AnnotatedSource(size=len(samples), load=_panoptic_loader(samples), weight=weight))
+        found.append(AnnotatedSource(size=len(samples), load=panoptic_loader(samples), weight=weight))
     return found
 
 
@@ -83,7 +83,9 @@ def _bytes_of(samples: SampleSet) -> int:
     return len(samples) * len(samples[0].frames) * height * width * BYTES_PER_PIXEL
 
 
-def _panoptic_loader(samples: SampleSet) -> Callable[[int], tuple[str, NDArray[np.uint8], Panoptic]]:
+def panoptic_loader(samples: SampleSet) -> Callable[[int], tuple[str, NDArray[np.uint8], Panoptic]]:
+    """Index -> (id, RGB uint8 [H, W, 3], truth); raises TypeError for truth that is not panoptic."""
+
     def load(index: int) -> tuple[str, NDArray[np.uint8], Panoptic]:
         sample = samples[index]
         truth = sample.truth.frames[0] if sample.truth else None
