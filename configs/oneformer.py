@@ -30,6 +30,7 @@ from models.pixel_supervision import PixelSupervision
 from models.postprocess import AnswerRules
 from models.precision import Bfloat16Convolution, Bfloat16Encoder
 from models.query_decoder import QueryDecoder, QueryInitialiser
+from models.recent import RecentResults
 from models.swin import Swin
 from models.targets import JointTaskRecipe
 from models.task_segmentation import TestSize, UniversalSegmenter
@@ -268,6 +269,8 @@ mini = dict(
         rules=dict(object_mask_threshold=0.6, overlap_threshold=0.7, top_k=100),
         # Larger than in training on the whole: what is cut out of an enlarged image looks larger than what is tested.
         test_size=dict(type=TestSize, short_side=160, long_cap=1000),
+        # Holds the 200 validation scenes under the three task sentences, which nine rows and cells of the matrix share.
+        recent=dict(type=RecentResults, max_bytes=320 * 2**20),
     ),
     trainer=dict(
         batch_size=8,

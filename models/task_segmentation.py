@@ -7,7 +7,7 @@ task's answer. It knows class names and thing flags, no data set. Shapes: B batc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from models.pixel_decoder import PixelDecoder, PixelFeatures
 from models.pixel_supervision import PixelSupervision
 from models.postprocess import AnswerRules, answer, label_map, semantic_scores, to_original_size
 from models.query_decoder import QueryDecoder, QueryPredictions
+from models.recent import RecentResults, fingerprint
 from models.targets import Target
 from models.task_tokens import TASK_SENTENCES, TaskEncoder
 from models.text_encoders import TextMapper
@@ -59,7 +60,8 @@ class UniversalSegmenter(BaseModel):
     """OneFormer. Components arrive finished.
 
     class_names, is_thing: K each. text_mapper, criterion, pixel_supervision: for training only. test_size: None leaves
-    images as they are. tta: for semantic answers, or None. stride: images are padded to a multiple of it.
+    images as they are. tta: for semantic answers, or None. recent: what `predict` found of the last pictures, or None.
+    stride: images are padded to a multiple of it.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class UniversalSegmenter(BaseModel):
         rules: AnswerRules | None = None,
         test_size: TestSize | None = None,
         tta: ScalesAndFlips | None = None,
+        recent: RecentResults | None = None,
         stride: int = 32,
     ) -> None:
         super().__init__()
@@ -92,6 +95,8 @@ class UniversalSegmenter(BaseModel):
         self.tokenizer, self.stride, self.test_size, self.tta = tokenizer, stride, test_size, tta
         self.class_names, self.is_thing = tuple(class_names), tuple(is_thing)
         self.rules = rules or AnswerRules()
+        self.recent = recent
+        self.register_load_state_dict_post_hook(_forget)
         self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN)[:, None, None], persistent=False)
         self.register_buffer("pixel_std", torch.tensor(PIXEL_STD)[:, None, None], persistent=False)
 
@@ -203,7 +208,29 @@ class UniversalSegmenter(BaseModel):
             image = resize_image(image, short_side_size(*original, self.test_size.short_side, self.test_size.long_cap))
         if self.tta is not None and prompt.task is Task.SEMANTIC:
             return Prediction(frames=(self._averaged(image, original, sentence),))
-        return self.answer([self._request(image, original, sentence, prompt.task)])[0]
+        request = self._request(image, original, sentence, prompt.task)
+        padded = self.padded_size([(image.shape[0], image.shape[1])])
+        return Prediction(frames=(self.select(self._look(request), 0, request, padded),))
+
+    def train(self, mode: bool = True) -> UniversalSegmenter:
+        """Switch between training and inference; what was found with other weights is forgotten."""
+        _forget(self)
+        super().train(mode)
+        return self
+
+    def _look(self, request: Request) -> QueryPredictions:
+        """What the queries find; while `recent` holds a picture, it is not encoded again, nor asked the same again."""
+        image, sentence, recent = request.image, request.sentence, self.recent
+        if recent is None or self.training or torch.is_grad_enabled():
+            return self.segment([image], [sentence])
+        picture = fingerprint(image)
+
+        def decode() -> QueryPredictions:
+            features = recent.get(picture, lambda: self.encode(self.batch([image])))
+            found = self.decode(features, self.ask([sentence]))
+            return replace(found, class_logits=found.class_logits[-1:], mask_logits=found.mask_logits[-1:])
+
+        return recent.get((picture, sentence), decode)
 
     @staticmethod
     def _request(image: NDArray[np.uint8], size: tuple[int, int], sentence: str, task: Task) -> Request:
@@ -220,3 +247,9 @@ class UniversalSegmenter(BaseModel):
         if self.tta is None:
             raise ValueError("the model was built without test-time augmentation")
         return label_map(self.tta.average(image, scores_of))
+
+
+def _forget(model: UniversalSegmenter, *_: object) -> None:
+    """Drop what was found with the weights before."""
+    if model.recent is not None:
+        model.recent.clear()
