@@ -26,14 +26,14 @@ def deformable_attention_pytorch(
     batch, _, heads, depth = value.shape
     queries = sampling_locations.shape[1]
     per_head = value.permute(0, 2, 3, 1).flatten(0, 1)
-    grids = (2 * sampling_locations - 1).transpose(1, 2).flatten(0, 1)
-    weights = attention_weights.transpose(1, 2).flatten(0, 1)[:, None]
+    # Queries come last: products and sums then run along long rows of memory, not along the few points.
+    grids = (2 * sampling_locations - 1).permute(3, 0, 2, 4, 1, 5).flatten(1, 2).to(value.dtype)
+    weights = attention_weights.permute(3, 0, 2, 4, 1).flatten(1, 2)
     mixed = value.new_zeros(batch * heads, depth, queries)
     parts = per_head.split([h * w for h, w in spatial_shapes], dim=-1)
-    for level, (part, size) in enumerate(zip(parts, spatial_shapes, strict=True)):
-        grid = grids[:, :, level].to(value.dtype)
+    for part, size, grid, weight in zip(parts, spatial_shapes, grids, weights, strict=True):
         sampled = F.grid_sample(part.unflatten(-1, size), grid, align_corners=False)
-        mixed = mixed + (sampled * weights[..., level, :]).sum(-1)
+        mixed = mixed + (sampled * weight[:, None]).sum(2)
     return mixed.view(batch, heads * depth, queries).transpose(1, 2)
 
 

@@ -53,17 +53,19 @@ def label_targets(panoptic: Panoptic, *, is_thing: Sequence[bool], task: Task) -
     Crowds, classes outside `is_thing` (K flags) and segments without pixels are left out. Semantic: one target a class,
     in order of first appearance. Instance: one a thing. Panoptic: one a segment.
     """
-    present = set(np.unique(panoptic.segment_id).tolist())
-    kept = [s for s in panoptic.segments if not s.is_crowd and s.id in present and s.class_index < len(is_thing)]
+    wanted = [s for s in panoptic.segments if not s.is_crowd and s.class_index < len(is_thing)]
     if task is Task.INSTANCE:
-        kept = [segment for segment in kept if is_thing[segment.class_index]]
-    groups: dict[int, list[int]] = {}
+        wanted = [segment for segment in wanted if is_thing[segment.class_index]]
+    regions = {segment.id: panoptic.segment_id == segment.id for segment in wanted}
+    kept = [segment for segment in wanted if regions[segment.id].any()]
+    groups: dict[int, list[NDArray[np.bool_]]] = {}
     for segment in kept:
-        groups.setdefault(segment.class_index if task is Task.SEMANTIC else segment.id, []).append(segment.id)
+        group = segment.class_index if task is Task.SEMANTIC else segment.id
+        groups.setdefault(group, []).append(regions[segment.id])
     labels = [segment.class_index for segment in kept]
     if task is Task.SEMANTIC:
         labels = list(groups)
-    masks = [np.isin(panoptic.segment_id, ids) for ids in groups.values()]
+    masks = [np.logical_or.reduce(parts) if len(parts) > 1 else parts[0] for parts in groups.values()]
     return LabelTargets(
         labels=np.array(labels, np.int64),
         masks=np.stack(masks) if masks else np.zeros((0, *panoptic.segment_id.shape), bool),
@@ -97,4 +99,7 @@ class TextList:
 
     def __call__(self, counts: NDArray[np.int64], class_names: Sequence[str], task: Task) -> NDArray[np.int64]:
         """Token ids of the texts, int64 [num_texts, L]."""
-        return np.stack([self.tokenizer(text) for text in self.texts(counts, class_names, task)])
+        texts = self.texts(counts, class_names, task)
+        # Most texts are the padding, so each one is tokenised once.
+        ids = {text: self.tokenizer(text) for text in dict.fromkeys(texts)}
+        return np.stack([ids[text] for text in texts])

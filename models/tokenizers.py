@@ -35,6 +35,7 @@ CLIP_SENTENCES: Mapping[str, tuple[int, ...]] = {
 
 SENTENCE_WORDS = ("a", "an", "instance", "is", "panoptic", "photo", "semantic", "task", "the", "with")
 """The words of OneFormer's fixed sentences."""
+WORD = regex.compile(r"[\p{L}\p{N}]+")
 
 
 class Tokenizer(Protocol):
@@ -62,7 +63,7 @@ class WordTokenizer:
         self._start, self._end = len(known) + 1, len(known) + 2
 
     def __call__(self, text: str) -> NDArray[np.int64]:
-        words = regex.findall(r"[\p{L}\p{N}]+", text.lower())
+        words = WORD.findall(text.lower())
         unknown = [word for word in words if word not in self._id]
         if unknown:
             raise UsageError(

@@ -40,11 +40,12 @@ class PixelRecipe:
     def __call__(self, image: NDArray[np.uint8], panoptic: Panoptic, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """(uint8 [3, H, W] RGB, int64 [H/4, W/4])."""
         image, segment_id = self.augmentation(image, panoptic.segment_id, rng)
+        segment_id = segment_id[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE]
         classes = np.full(segment_id.shape, UNLABELLED, np.int64)
         for segment in panoptic.segments:
             classes[segment_id == segment.id] = segment.class_index
         channels_first = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-        return channels_first, torch.from_numpy(classes[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE].copy())
+        return channels_first, torch.from_numpy(classes)
 
 
 class PixelClassifier(BaseModel):
