@@ -306,7 +306,7 @@ mini = dict(
         ),
     ),
     trainings=[
-        mini_training("coco_panoptic", "coco_panoptic_train2017", 133, 2450, 0.2),
+        mini_training("coco_panoptic", "coco_panoptic_train2017", 133, 2300, 0.2),
         mini_training("ade20k", "ade20k_panoptic_train", 150, 150, 0.2, start_from="coco_panoptic"),
         mini_training("cityscapes", "cityscapes_panoptic_train", 19, 100, 0.2, start_from="coco_panoptic"),
     ],
