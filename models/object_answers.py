@@ -113,6 +113,8 @@ def to_pixels(boxes: Tensor, size: tuple[int, int], *, is_clipped: bool = True) 
 
 def soft_masks(mask_logits: Tensor, found: FrameObjects) -> Tensor:
     """Mask probabilities [M, H, W] in the pixels of the frame as the detector saw it. mask_logits: [M, h, w], drawn."""
+    if not len(mask_logits):
+        return mask_logits.new_zeros(0, *found.size)
     full = F.interpolate(mask_logits[None], scale_factor=found.mask_stride, mode="bilinear", align_corners=False)[0]
     return full[:, : found.size[0], : found.size[1]].sigmoid()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,14 @@ import pytest
 import torch
 from unified_parts import random_model, samples_of, source_of, training
 
-from benchmark import catalog, harness
+from benchmark import catalog, harness, masks
 from benchmark.contract import Task, summarise
 from benchmark.formats.image_files import read_rgb
 from benchmark.problems import UsageError
 from models.concepts import Ask
 from models.shots import ShotExamples
 from models.unified import Found, UnifiedSegmenter
+from models.unified_answers import task_rules
 from models.visual_prompt import Template
 
 ROWS = tuple(training().rows)
@@ -192,3 +194,14 @@ def test_answers_are_what_the_metric_of_the_row_takes(
     scores = summarise(metric, stats)
     assert scores.num_scored == len(stats)
     assert row.main_score in scores.values
+
+
+def test_expressions_that_mean_nothing_leave_frames_empty(
+    home: Path, model: UnifiedSegmenter, one_seed_and_thread: None
+) -> None:
+    samples = samples_of("ref_davis17_rvos_val", home)
+    answering = harness.build(training().config["answers"], model=model, rules=task_rules(short_side=64, least_meant=1))
+    frames = [read_rgb(path) for path in samples[0].frames[:2]]
+    sample = replace(samples[0], frames=samples[0].frames[:2])
+    for frame in answering.predict(frames, sample).frames:
+        assert not any(masks.areas(frame.masks))
