@@ -42,6 +42,27 @@ suites = {
         "benchmarks": ["coco_panoptic_val2017", "coco_instance_val2017", "coco_semantic_val2017"],
         "options": {"oneformer:mini": ["trainer.iterations=300", "warm_up.trainer.iterations=400"]},
     },
+    "referring": {
+        "benchmarks": [
+            "refcoco_referring_val",
+            "refcoco+_referring_val",
+            "refcocog_referring_val",
+            "grefcoco_referring_val",
+        ],
+    },
+    "video": {
+        "benchmarks": [
+            "davis17_vos_val",
+            "youtube_vos18_vos_val",
+            "lasot_sot_test",
+            "got10k_sot_val",
+            "youtube_vis19_vis_val",
+            "bdd100k_mot_val",
+            "bdd100k_mots_val",
+            "ref_youtube_vos_rvos_val",
+            "ref_davis17_rvos_val",
+        ],
+    },
     "smoke": {
         "benchmarks": ["coco_panoptic_val2017", "coco_instance_val2017", "coco_semantic_val2017"],
         "matrix": [],
