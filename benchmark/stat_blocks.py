@@ -19,7 +19,7 @@ import math
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
@@ -93,6 +93,7 @@ def decode(blocks: bytes) -> list[Stats]:
 
 def _encode_alike(stats: Sequence[Stats]) -> bytes:
     arrays, parts = [], []
+    _check_plain(array.dtype for array in stats[0].arrays.values())
     for name in stats[0].arrays:
         rows = [one.arrays[name] for one in stats]
         stored, content = _packed(np.concatenate([row.reshape(-1) for row in rows]))
@@ -116,11 +117,14 @@ def _decode_alike(head: bytes, body: bytes) -> Iterator[Stats]:
         yield Stats(sample_id=sample_id, arrays={name: rows[row] for name, rows in columns.items()})
 
 
-def _structure(stats: Stats) -> tuple[tuple[str, str], ...]:
-    wrong = next((array.dtype for array in stats.arrays.values() if array.dtype.kind not in PLAIN_KINDS), None)
+def _structure(stats: Stats) -> tuple[tuple[str, ...], tuple[np.dtype[Any], ...]]:
+    return tuple(stats.arrays), tuple([array.dtype for array in stats.arrays.values()])
+
+
+def _check_plain(dtypes: Iterable[np.dtype[Any]]) -> None:
+    wrong = next((dtype for dtype in dtypes if dtype.kind not in PLAIN_KINDS), None)
     if wrong is not None:
         raise TypeError(f"statistics must be bool, integer or float arrays, not {wrong}")
-    return tuple((name, array.dtype.str) for name, array in stats.arrays.items())
 
 
 def _packed(values: NDArray[Any]) -> tuple[str, bytes]:

@@ -23,8 +23,11 @@ def open_file(row: Benchmark, path: Path, pictures: Pictures, folder: Path | Non
 
     folder: the PNGs, where they are not beside the JSON. Raises DataError.
     """
+    may_be_objects = row.task in (Task.DETECTION, Task.INSTANCE) and row.dataset != "cityscapes"
+    if may_be_objects and path.is_file() and not json_lists.mentions(path, "segments_info"):
+        return open_objects(row, path, pictures)
     if not _is_panoptic(path):
-        if row.task not in (Task.DETECTION, Task.INSTANCE) or row.dataset == "cityscapes":
+        if not may_be_objects:
             raise _no_truth(row, path, "have no 'segments_info'")
         return open_objects(row, path, pictures)
     if row.task is Task.DETECTION:

@@ -10,7 +10,6 @@ Data sets that write the same form with differences bring a `Dialect`.
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark import masks
 from benchmark.contract import Instances, Rle, Truth, make_instances
 from benchmark.formats import json_lists
 from benchmark.formats.image_records import Image, read_images
 from benchmark.formats.listing import Entry, Listing
-from benchmark.formats.sound_annotations import FARTHEST, Sound
+from benchmark.formats.sound_annotations import FARTHEST, Columns, Sound
 from benchmark.formats.values import LARGEST, are_numbers, is_number, is_whole
 from benchmark.labels import LabelSet
 from benchmark.problems import Problem
@@ -80,17 +80,19 @@ def read(
     images, problems = read_images(path, records, dialect.flaw)
     classes, of_classes = dialect.classes(path, document["categories"], labels)
     checker = _Checker(path, images, classes, needs_masks)
-    grouped: dict[str, array[int]] = {sample_id: array("q") for sample_id in images}
-    for position, sample_id in enumerate(checker.check_all(document["annotations"], dialect.annotation)):
-        if sample_id is not None:
-            grouped[sample_id].append(position)
+    annotations = document["annotations"]
+    found = checker.check_all(annotations, dialect.annotation)
+    grouped = _Grouped.of(found.samples if isinstance(found, Columns) else found, list(images))
+    table = _Table.of(found, grouped, classes) if isinstance(found, Columns) else None
     ordered = list(images.values())
     by_id = {str(record["id"]): record for record in records if isinstance(record, dict) and "id" in record}
 
     def truth(index: int) -> Truth:
-        image = ordered[index]
-        own = [dialect.annotation(document["annotations"][position]) for position in grouped[image.sample_id]]
-        return dialect.truth(by_id[image.sample_id], _instances(own, image.size, classes, needs_masks))
+        image, positions = ordered[index], grouped.positions(index)
+        own = [dialect.annotation(annotations[place]) for place in positions] if needs_masks or table is None else []
+        drawn = masks_of([annotation["segmentation"] for annotation in own], image.size) if needs_masks else None
+        objects = _instances(own, drawn, classes) if table is None else table.instances(grouped.bounds(index), drawn)
+        return dialect.truth(by_id[image.sample_id], objects)
 
     entries = tuple(
         Entry(sample_id=image.sample_id, frames=(frame_of(image.file_name),), size=image.size) for image in ordered
@@ -132,8 +134,11 @@ class _Checker:
         self.notes: Counter[str] = Counter()
         self.seen: set[int] = set()
 
-    def check_all(self, annotations: Sequence[Any], turned: Callable[[Any], Any]) -> Iterable[str | None]:
-        """`check` of all annotations. turned: a record of the file -> the record as COCO would write it."""
+    def check_all(self, annotations: Sequence[Any], turned: Callable[[Any], Any]) -> Columns | Iterable[str | None]:
+        """`check` of all annotations, as columns if all are sound and at hand.
+
+        turned: a record of the file -> the record as COCO would write it.
+        """
         if isinstance(annotations, list):
             sound = Sound(
                 images=self.images,
@@ -143,8 +148,8 @@ class _Checker:
             )
             found = sound.check([turned(annotation) for annotation in annotations])
             if found is not None:
-                samples, self.notes[CLIPPED] = found
-                return samples
+                self.notes[CLIPPED] = found.num_clipped
+                return found
         return (self.check(position, turned(annotation)) for position, annotation in enumerate(annotations))
 
     def check(self, position: int, annotation: Any) -> str | None:
@@ -231,12 +236,78 @@ def run_length_message(value: Mapping[str, Any], size: tuple[int, int]) -> str:
     return "" if rle.size == size else f"the mask is {rle.size[0]}x{rle.size[1]}, the image is {size[0]}x{size[1]}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Grouped:
+    """Annotations by sample. order: int64 [N], positions by sample. starts: where each sample's begin, then the end."""
+
+    order: NDArray[np.int64]
+    starts: Sequence[int]
+
+    @classmethod
+    def of(cls, samples: Iterable[str | None], sample_ids: Sequence[str]) -> _Grouped:
+        """samples: of each annotation, None for one that is left out."""
+        number_of = {sample_id: number for number, sample_id in enumerate(sample_ids)}
+        number = np.array([-1 if one is None else number_of[one] for one in samples], np.int64)
+        order = np.argsort(number, kind="stable")
+        return cls(order=order, starts=np.searchsorted(number[order], np.arange(len(sample_ids) + 1)).tolist())
+
+    def bounds(self, index: int) -> slice:
+        """Where a sample's are in `order`."""
+        return slice(self.starts[index], self.starts[index + 1])
+
+    def positions(self, index: int) -> list[int]:
+        """Places in the file of a sample's annotations."""
+        return self.order[self.bounds(index)].tolist()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Table:
+    """Sound annotations by sample. class_index, object_id: int64 [N]. area, score: float64 [N]. is_crowd: bool [N].
+
+    boxes: float64 [N, 4].
+    """
+
+    class_index: NDArray[np.int64]
+    object_id: NDArray[np.int64]
+    area: NDArray[np.float64]
+    score: NDArray[np.float64]
+    is_crowd: NDArray[np.bool_]
+    boxes: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, found: Columns, grouped: _Grouped, classes: Mapping[int, int]) -> _Table:
+        """classes: class_index by category_id."""
+        order = grouped.order
+        known, place = np.unique(found.category[order], return_inverse=True)
+        return cls(
+            class_index=np.array([classes[one] for one in known.tolist()], np.int64)[place.reshape(-1)],
+            object_id=found.object_id[order],
+            area=found.area[order],
+            score=np.ones(len(order)),
+            is_crowd=found.is_crowd[order],
+            boxes=found.boxes[order],
+        )
+
+    def instances(self, rows: slice, drawn: Sequence[Rle] | None) -> Instances:
+        """The objects in some rows. drawn: their masks."""
+        return Instances(
+            masks=None if drawn is None else tuple(drawn),
+            boxes=self.boxes[rows],
+            box_format="xywh",
+            area=self.area[rows],
+            class_index=self.class_index[rows],
+            score=self.score[rows],
+            object_id=self.object_id[rows],
+            is_crowd=self.is_crowd[rows],
+        )
+
+
 def _instances(
-    annotations: Sequence[Mapping[str, Any]], size: tuple[int, int], classes: Mapping[int, int], needs_masks: bool
+    annotations: Sequence[Mapping[str, Any]], drawn: Sequence[Rle] | None, classes: Mapping[int, int]
 ) -> Instances:
     return make_instances(
         class_index=[classes[annotation["category_id"]] for annotation in annotations],
-        masks=masks_of([annotation["segmentation"] for annotation in annotations], size) if needs_masks else None,
+        masks=drawn,
         boxes=np.array([annotation["bbox"] for annotation in annotations], np.float64),
         area=np.array([annotation["area"] for annotation in annotations], np.float64),
         object_id=np.array([annotation["id"] for annotation in annotations], np.int64),

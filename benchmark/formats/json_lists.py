@@ -96,6 +96,19 @@ def open_lists(path: Path, names: tuple[str, ...]) -> dict[str, Sequence[Any]]:
     return {name: found[name] for name in names}
 
 
+def mentions(path: Path, word: str) -> bool:
+    """Whether a word of letters may stand in the file: it does, or there are escaped letters. Raises DataError."""
+    marks = (word.encode(), b"\\u")
+    with _open(path) as file:
+        tail = b""
+        while window := file.read(WINDOW):
+            text = tail + window
+            if any(mark in text for mark in marks):
+                return True
+            tail = text[-len(word) :]
+    return False
+
+
 def first_of(path: Path, name: str) -> Any:
     """The first element of a named list of the object that the file holds, or None; nothing behind it is read.
 

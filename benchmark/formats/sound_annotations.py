@@ -23,6 +23,22 @@ _NUMBERS = {int, float}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """N sound annotations in file order. samples: their sample ids. num_clipped: polygons clipped at the border.
+
+    object_id, category: int64 [N]. area: float64 [N]. is_crowd: bool [N]. boxes: float64 [N, 4], x, y, w, h.
+    """
+
+    samples: Sequence[str]
+    num_clipped: int
+    object_id: NDArray[np.int64]
+    category: NDArray[np.int64]
+    area: NDArray[np.float64]
+    is_crowd: NDArray[np.bool_]
+    boxes: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sound:
     """What sound annotations look like.
 
@@ -34,16 +50,16 @@ class Sound:
     needs_masks: bool
     run_length_message: Callable[[Mapping[str, Any], tuple[int, int]], str]
 
-    def check(self, annotations: Sequence[Any]) -> tuple[list[str], int] | None:
-        """(sample id of each annotation, polygons clipped at the border); None if any asks for a closer look."""
+    def check(self, annotations: Sequence[Any]) -> Columns | None:
+        """The annotations; None if any asks for a closer look."""
         try:
             return self._check(annotations)
         except (KeyError, TypeError, ValueError, OverflowError, IndexError):
             return None
 
-    def _check(self, annotations: Sequence[Any]) -> tuple[list[str], int] | None:
+    def _check(self, annotations: Sequence[Any]) -> Columns | None:
         ids = _whole([one["id"] for one in annotations])
-        _whole([one["category_id"] for one in annotations])
+        categories = _whole([one["category_id"] for one in annotations])
         crowds = _whole([one["iscrowd"] for one in annotations])
         areas = _numbers([one["area"] for one in annotations])
         boxes = [one["bbox"] for one in annotations]
@@ -52,7 +68,7 @@ class Sound:
             len(np.unique(ids)) == len(ids)
             and (ids != 0).all()
             and (np.abs(ids) <= LARGEST).all()
-            and {one["category_id"] for one in annotations} <= self.classes.keys()
+            and set(np.unique(categories).tolist()) <= self.classes.keys()
             and np.isin(crowds, (0, 1)).all()
             and (np.abs(areas) <= LARGEST).all()
             and (np.abs(flat) <= LARGEST).all()
@@ -65,7 +81,17 @@ class Sound:
             return None
         samples = [names[owner] for owner in owners]
         num_clipped = self._clipped(annotations, samples) if self.needs_masks else 0
-        return None if num_clipped is None else (samples, num_clipped)
+        if num_clipped is None:
+            return None
+        return Columns(
+            samples=samples,
+            num_clipped=num_clipped,
+            object_id=ids,
+            category=categories,
+            area=areas,
+            is_crowd=crowds.astype(bool),
+            boxes=flat.reshape(-1, 4),
+        )
 
     def _clipped(self, annotations: Sequence[Any], samples: Sequence[str]) -> int | None:
         """How many polygons reach over the border of their image; None if any mask is not sound."""

@@ -10,7 +10,7 @@ compares masks and their boundaries, see `overlaps`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -59,16 +59,14 @@ class CocoAP:
 
     def measure_many(self, pairs: Sequence[tuple[Sample, Prediction]]) -> list[Stats]:
         """`measure` of several images together."""
-        truth, found = [], []
-        for sample, prediction in pairs:
-            sides = frames.pair(sample, prediction, Instances)
-            overlaps.check(sample.sample_id, self.iou_type, *sides)
-            truth.append(sides[0])
-            found.append(replace(sides[1], area=overlaps.areas(self.iou_type, sides[1])))
+        sides = [frames.pair(sample, prediction, Instances) for sample, prediction in pairs]
+        truth, found = ([side[which] for side in sides] for which in (0, 1))
+        overlaps.check([sample.sample_id for sample, _ in pairs], self.iou_type, truth, found)
         is_thing = self.labels.is_thing
         things = [[np.flatnonzero(is_thing[one.class_index]) for one in side] for side in (truth, found)]
         truths = Side.of(truth, things[0], by_score=False)
-        founds = Side.of(found, things[1], by_score=True).best(self.max_dets[-1])
+        areas = overlaps.areas(self.iou_type, found)
+        founds = Side.of(found, things[1], by_score=True, areas=areas).best(self.max_dets[-1])
         overlap = image_batches.compare(self.iou_type, found, truth, founds, truths, truths.is_crowd)
         rows = _match_all(overlap, founds, truths)
         return [

@@ -34,7 +34,7 @@ class Bdd100kInstanceAP:
     def measure(self, sample: Sample, prediction: Prediction) -> Stats:
         """Match the detections of one image; keeps a row a detection and a row a truth."""
         truth, found = frames.pair(sample, prediction, Instances)
-        overlaps.check(sample.sample_id, "segm", truth, found)
+        overlaps.check([sample.sample_id], "segm", [truth], [found])
         sides = _Truths.of(truth, sample.truth)
         things = np.flatnonzero(self.labels.is_thing)
         present = np.intersect1d(np.union1d(sides.classes, found.class_index), things)

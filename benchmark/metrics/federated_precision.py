@@ -67,8 +67,8 @@ class LvisAP:
         truth, found, rows, others = [], [], [], []
         for sample, prediction in pairs:
             right, answer = frames.pair(sample, prediction, Instances)
-            overlaps.check(sample.sample_id, self.kind, right, answer)
-            answer = replace(answer, area=overlaps.areas(self.kind, answer))
+            overlaps.check([sample.sample_id], self.kind, [right], [answer])
+            answer = replace(answer, area=overlaps.areas(self.kind, [answer]))
             kept = self._most_confident(answer.score)
             counts = _are_judged(sample, right, answer, kept)
             truth.append(right)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -52,61 +53,97 @@ def match(
     group: int64 [D], rising, the group of each detection; within a group they come by falling score.
     is_crowd: bool [G]. is_ignored: bool [G, A].
     """
-    num_truths, num_areas = is_ignored.shape
-    shape = (len(group), num_areas, len(THRESHOLDS))
-    is_matched, is_void = np.zeros(shape, bool), np.zeros(shape, bool)
+    num_areas = is_ignored.shape[1]
+    is_matched, is_void = (np.zeros((len(group), num_areas, len(THRESHOLDS)), bool) for _ in range(2))
     near = pairs.near()
-    if not len(near.iou):
-        return is_matched, is_void
-    is_open = np.ones((num_truths, num_areas, len(THRESHOLDS)), bool)
-    for turn in _turns(near, group):
-        truth = near.truth[turn.rows]
-        can = is_open[truth] & (near.iou[turn.rows, None] >= _FLOOR)[:, None, :]
-        # A detection's pairs come by rising IoU; those that are not ignored stand above all that are.
-        rank = (np.where(is_ignored[truth], 0, turn.size[:, None]) + turn.place[:, None]).astype(np.int32)
-        priority = can * rank[:, :, None]
-        best = np.maximum.reduceat(priority, turn.start, axis=0)
-        is_hit = best > 0
-        is_matched[turn.detection] = is_hit
-        is_void[turn.detection] = is_hit & (best <= turn.size[turn.start][:, None, None])
-        is_taken = can & (priority == best[turn.owner]) & ~is_crowd[truth][:, None, None]
-        is_open[truth] &= ~is_taken
+    for start in range(0, num_areas if len(near.iou) else 0, _AREAS):
+        areas = slice(start, start + _AREAS)
+        matched, void = _match(near, group, is_crowd, is_ignored[:, areas])
+        is_matched[:, areas], is_void[:, areas] = (
+            _flags(one, min(num_areas - start, _AREAS)) for one in (matched, void)
+        )
     return is_matched, is_void
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Turn:
-    """At most one detection of each group, with its P pairs.
+_AREAS, _BITS = 4, 16
+"""Ranges of area that are matched together, and the bits that each has in a word; one bit is one threshold."""
+_ALL, _NONE = np.uint64(2**64 - 1), np.uint64(0)
+_EVERY = np.uint64(sum(1 << _BITS * area for area in range(_AREAS)))
+"""Repeats the bits of the lowest range in all of them."""
 
-    rows: int64 [P], the pairs. place: int64 [P], 1, 2, ... among those of the detection.
-    size: int64 [P], how many it has. owner: int64 [P], number of the detection in this turn.
-    start: int64 [N], first pair of each detection. detection: int64 [N].
+
+def _match(
+    near: Pairs, group: NDArray[np.int64], is_crowd: NDArray[np.bool_], is_ignored: NDArray[np.bool_]
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """`match` at up to four ranges: words uint64 [D] each."""
+    ignored = _words(is_ignored)
+    closed = np.where(is_crowd, _NONE, _ALL)
+    is_open = np.full(len(ignored), _ALL)
+    matched, void = np.zeros(len(group), np.uint64), np.zeros(len(group), np.uint64)
+    tries = _Tries.of(near, ignored)
+    for rows in tries.turns(group):
+        truth, detection = tries.truth[rows], tries.detection[rows]
+        taken = tries.allowed[rows] & is_open[truth] & ~matched[detection]
+        matched[detection] |= taken
+        void[detection] |= taken & ignored[truth]
+        is_open[truth] &= ~(taken & closed[truth])
+    return matched, void
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tries:
+    """Pairs in the order in which detections try them: from the best down, first as not ignored, then as ignored.
+
+    detection, truth: int64 [N]. allowed: uint64 [N], where the pair may match in this try.
     """
 
-    rows: NDArray[np.int64]
-    place: NDArray[np.int64]
-    size: NDArray[np.int64]
-    owner: NDArray[np.int64]
-    start: NDArray[np.int64]
     detection: NDArray[np.int64]
+    truth: NDArray[np.int64]
+    allowed: NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, near: Pairs, ignored: NDArray[np.uint64]) -> _Tries:
+        """near: at least one pair, as `Pairs.near` sorts them. ignored: uint64 [G]."""
+        first = np.flatnonzero(np.diff(near.detection, prepend=-1))
+        size = np.diff(np.append(first, len(near.detection)))
+        # A detection with one pair has no choice: it tries it once.
+        tries = np.where(size == 1, 1, 2 * size)
+        stop = np.repeat(np.cumsum(tries) - tries + size + first, size) - np.arange(len(near.truth)) - 1
+        is_only = np.repeat(size == 1, size)
+        levels = np.searchsorted(_FLOOR, near.iou, side="right").astype(np.uint64)
+        reached = ((np.uint64(1) << levels) - np.uint64(1)) * _EVERY
+        out = ignored[near.truth]
+        source, allowed = np.zeros(int(tries.sum()), np.int64), np.zeros(int(tries.sum()), np.uint64)
+        source[stop] = np.arange(len(stop))
+        allowed[stop] = np.where(is_only, reached, reached & ~out)
+        again = np.flatnonzero(~is_only)
+        second = stop[again] + np.repeat(size, size)[again]
+        source[second] = again
+        allowed[second] = reached[again] & out[again]
+        kept = np.flatnonzero(allowed)
+        source = source[kept]
+        return cls(detection=near.detection[source], truth=near.truth[source], allowed=allowed[kept])
+
+    def turns(self, group: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """Rows of the first tries of all groups, then of the second ones, and so on. group: int64 [D]."""
+        turn = _within(group[self.detection])
+        last = int(turn.max())
+        order = np.argsort(turn.astype(np.min_scalar_type(last)), kind="stable")
+        bounds = np.cumsum([0, *np.bincount(turn)]).tolist()
+        return (order[low:high] for low, high in pairwise(bounds))
 
 
-def _turns(near: Pairs, group: NDArray[np.int64]) -> Iterator[_Turn]:
-    """The first detections of all groups that have pairs, then the second ones, and so on."""
-    starts = np.flatnonzero(np.diff(near.detection, prepend=-1))
-    sizes = np.diff(np.append(starts, len(near.detection)))
-    detection = near.detection[starts]
-    turn_of = _within(group[detection])
-    order = np.argsort(turn_of, kind="stable")
-    bounds = np.searchsorted(turn_of[order], np.arange(int(turn_of.max()) + 2))
-    for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        chosen = order[low:high]
-        size = sizes[chosen]
-        start = np.cumsum(size) - size
-        owner = np.repeat(np.arange(len(chosen)), size)
-        place = np.arange(len(owner)) - start[owner]
-        rows = starts[chosen][owner] + place
-        yield _Turn(rows=rows, place=place + 1, size=size[owner], owner=owner, start=start, detection=detection[chosen])
+def _words(flags: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """Flags of up to four ranges at every threshold, uint64 [N]. flags: bool [N, A]."""
+    words = np.zeros((len(flags), _AREAS), np.uint16)
+    words[:, : flags.shape[1]] = np.where(flags, np.uint16((1 << _BITS) - 1), np.uint16(0))
+    return words.view("<u8").ravel()
+
+
+def _flags(words: NDArray[np.uint64], num_areas: int) -> NDArray[np.bool_]:
+    """bool [N, A, T] of words uint64 [N]."""
+    bits = np.unpackbits(words.astype("<u8", copy=False).view(np.uint8), bitorder="little").view(bool)
+    return bits.reshape(-1, _AREAS, _BITS)[:, :num_areas, : len(THRESHOLDS)]
 
 
 def _within(values: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -37,14 +37,23 @@ class Side:
     starts: NDArray[np.int64]
 
     @classmethod
-    def of(cls, images: Sequence[Instances], kept: Sequence[NDArray[np.int64]], *, by_score: bool) -> Side:
-        """The kept rows of every image, int64 [n] each."""
+    def of(
+        cls,
+        images: Sequence[Instances],
+        kept: Sequence[NDArray[np.int64]],
+        *,
+        by_score: bool,
+        areas: NDArray[np.float64] | None = None,
+    ) -> Side:
+        """The kept rows of every image, int64 [n] each. areas: float64 [objects of all images], None: as stated."""
         image = np.repeat(np.arange(len(images)), [len(rows) for rows in kept])
         row = np.concatenate([np.zeros(0, np.int64), *kept])
         offsets = np.cumsum([0, *(len(one) for one in images[:-1])]) if images else np.zeros(1, np.int64)
         place = row + offsets[image]
         names = ("class_index", "score", "area", "is_crowd")
-        columns = {name: np.concatenate([getattr(one, name) for one in images])[place] for name in names}
+        columns = {name: np.concatenate([getattr(one, name) for one in images]) for name in names}
+        columns |= {} if areas is None else {"area": areas}
+        columns = {name: column[place] for name, column in columns.items()}
         keys = (-columns["score"],) if by_score else ()
         order = np.lexsort((*keys, columns["class_index"], image))
         sides = {name: column[order] for name, column in columns.items()}

@@ -41,7 +41,7 @@ class MapillaryAP:
     def measure(self, sample: Sample, prediction: Prediction) -> Stats:
         """The curve entries (hits and false positives with their score) and the countable truths of one image."""
         truth, found = frames.pair(sample, prediction, Instances)
-        overlaps.check(sample.sample_id, "segm", truth, found)
+        overlaps.check([sample.sample_id], "segm", [truth], [found])
         void = sample.truth.ignore if sample.truth else None
         things = np.flatnonzero(self.labels.is_thing)
         present = np.intersect1d(np.union1d(truth.class_index, found.class_index), things)

@@ -7,6 +7,7 @@ lesser of mask and boundary IoU counts. A crowd keeps its mask IoU.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import cv2
@@ -62,11 +63,11 @@ def of_box_pairs(
     return np.divide(common, union, out=np.zeros(len(common)), where=is_near)
 
 
-def areas(kind: Kind, found: Instances) -> NDArray[np.float64]:
-    """Areas of detections, float64 [N]: of boxes where boxes are compared, else of masks."""
+def areas(kind: Kind, found: Sequence[Instances]) -> NDArray[np.float64]:
+    """Areas of the detections of some images, one after another, float64 [N]: of boxes or else of masks."""
     if kind == "bbox":
-        return np.asarray(xywh(found)[:, 2:].prod(axis=1))
-    return masks.areas(found.masks or ()).astype(np.float64)
+        return np.asarray(np.concatenate([xywh(one) for one in found])[:, 2:].prod(axis=1))
+    return np.concatenate([masks.areas(one.masks or ()) for one in found]).astype(np.float64)
 
 
 def boundary(rle: Rle) -> Rle:
@@ -98,13 +99,15 @@ def xywh(instances: Instances) -> NDArray[np.float64]:
     raise BenchmarkError(f"Boxes are in format {instances.box_format!r}; this metric reads 'xywh' and 'xyxy'.")
 
 
-def check(sample_id: str, kind: Kind, truth: Instances, found: Instances) -> None:
-    """Raise BenchmarkError unless both sides can be compared and all scores are numbers."""
-    if kind != "bbox" and (truth.masks is None or found.masks is None):
-        role = "truth" if truth.masks is None else "prediction"
-        raise BenchmarkError(f"{sample_id}: {role} has no masks, this metric compares masks.")
-    if np.isnan(found.score).any():
-        raise BenchmarkError(f"{sample_id}: prediction holds a score that is NaN. Write finite scores.")
+def check(sample_ids: Sequence[str], kind: Kind, truth: Sequence[Instances], found: Sequence[Instances]) -> None:
+    """Raise BenchmarkError unless both sides of each image can be compared and all scores are numbers."""
+    for sample_id, right, answer in zip(sample_ids, truth, found, strict=True):
+        if kind != "bbox" and (right.masks is None or answer.masks is None):
+            role = "truth" if right.masks is None else "prediction"
+            raise BenchmarkError(f"{sample_id}: {role} has no masks, this metric compares masks.")
+    if np.isnan(np.concatenate([one.score for one in found])).any():
+        place = next(place for place, one in enumerate(found) if np.isnan(one.score).any())
+        raise BenchmarkError(f"{sample_ids[place]}: prediction holds a score that is NaN. Write finite scores.")
 
 
 def _chosen(instances: Instances, rows: NDArray[np.int64]) -> list[Rle]:
