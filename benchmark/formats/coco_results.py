@@ -146,29 +146,34 @@ def _masks_of(fields: Sequence[Any], rows: Sequence[int], problem: Callable[[int
     return found, masks.areas(found)
 
 
-def _prediction(columns: _Columns, rows: NDArray[np.int64], found: _Masks | None) -> Prediction:
+def _prediction(columns: _Columns, rows: slice, found: _Masks | None) -> Prediction:
     """The results in some rows, in file order. Beside masks there are no boxes."""
-    boxes = columns.boxes[rows] if found is None else np.zeros((len(rows), 4))
-    instances = make_instances(
-        class_index=columns.classes[rows],
+    boxes, num = columns.boxes[rows], rows.stop - rows.start
+    instances = Instances(
         masks=None if found is None else masks.Counted.of(*found),
-        boxes=boxes,
+        boxes=boxes if found is None else np.zeros((num, 4)),
         box_format="xywh" if found is None else NO_BOXES,
         area=boxes[:, 2] * boxes[:, 3] if found is None else found[1].astype(np.float64),
+        class_index=columns.classes[rows],
         score=columns.scores[rows],
+        object_id=np.arange(1, num + 1),
+        is_crowd=np.zeros(num, bool),
     )
     return Prediction(frames=(instances,))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Columns:
-    """Results in file order. order: int64 [N], rows by sample. starts: int64 [S + 1], where each sample's begin."""
+    """Results by sample, those of one in file order. order: int64 [N], their places in the file.
+
+    starts: where each sample's begin, then the end.
+    """
 
     classes: NDArray[np.int64]
     scores: NDArray[np.float64]
     boxes: NDArray[np.float64]
     order: NDArray[np.int64]
-    starts: NDArray[np.int64]
+    starts: Sequence[int]
 
     @classmethod
     def of(
@@ -183,16 +188,20 @@ class _Columns:
         number = np.array(samples, np.int32)
         order = np.argsort(number, kind="stable")
         return cls(
-            classes=np.array(classes, np.int64),
-            scores=np.array(scores, np.float64),
-            boxes=np.array(boxes, np.float64).reshape(-1, 4),
+            classes=np.array(classes, np.int64)[order],
+            scores=np.array(scores, np.float64)[order],
+            boxes=np.array(boxes, np.float64).reshape(-1, 4)[order[: len(boxes)]],
             order=order,
-            starts=np.searchsorted(number[order], np.arange(num + 1)),
+            starts=np.searchsorted(number[order], np.arange(num + 1)).tolist(),
         )
 
-    def rows(self, number: int) -> NDArray[np.int64]:
-        """The rows of a sample, int64 [D], in file order."""
-        return self.order[self.starts[number] : self.starts[number + 1]]
+    def bounds(self, number: int) -> slice:
+        """The rows of a sample."""
+        return slice(self.starts[number], self.starts[number + 1])
+
+    def places(self, number: int) -> NDArray[np.int64]:
+        """The places in the file of a sample's rows, int64 [D]."""
+        return self.order[self.bounds(number)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,8 +252,9 @@ class _QuickReader:
 
     def prediction(self, sample_id: str) -> Prediction:
         """The results of one sample, in file order."""
-        rows = self.columns.rows(self.number_of[sample_id])
-        return _prediction(self.columns, rows, None if self.areas is None else self._masks(rows, self.areas))
+        number = self.number_of[sample_id]
+        found = None if self.areas is None else self._masks(self.columns.places(number), self.areas)
+        return _prediction(self.columns, self.columns.bounds(number), found)
 
     def _masks(self, rows: NDArray[np.int64], areas: NDArray[np.int64]) -> _Masks:
         chosen = [self.masks[row] for row in rows.tolist()]
@@ -294,13 +304,14 @@ class _Reader:
         self._samples, self._classes, self._scores, self._boxes = array("i"), array("i"), array("d"), array("d")
         if self.problems and self.needs_masks:
             for number in range(len(self._number)):
-                self.problems += problems_of(lambda one=number: self._masks(self._columns.rows(one)))  # type: ignore[misc]
+                self.problems += problems_of(lambda one=number: self._masks(self._columns.places(one)))  # type: ignore[misc]
         raise_if_any(self.problems)
 
     def prediction(self, sample_id: str) -> Prediction:
         """The results of one sample, in file order; masks are decoded here."""
-        rows = self._columns.rows(self._number[sample_id])
-        return _prediction(self._columns, rows, self._masks(rows) if self.needs_masks else None)
+        number = self._number[sample_id]
+        found = self._masks(self._columns.places(number)) if self.needs_masks else None
+        return _prediction(self._columns, self._columns.bounds(number), found)
 
     def _masks(self, rows: NDArray[np.int64]) -> _Masks:
         kept = [row for row in rows.tolist() if row not in self._maskless]
