@@ -5,7 +5,7 @@
 One training answers every label set, because classes are prompts. `mini` is sized for two CPU cores.
 """
 
-from mmengine.optim import CosineAnnealingLR, LinearLR
+from mmengine.optim import CosineAnnealingLR, LinearLR, MultiStepLR
 
 from benchmark.minidata.naming import class_words, known_words, sentence_words
 from models.augmentation import Chain, HorizontalFlip, Pad, RandomCrop, ResizeShortSide
@@ -14,6 +14,7 @@ from models.checkpoints import load_weights
 from models.concept_pixels import ConceptPixels
 from models.concepts import ConceptEncoder
 from models.contrastive import QueryTextContrast
+from models.convnext import ConvNeXt
 from models.fusion import EarlyFusion
 from models.losses import PointSampling, SetCriterion
 from models.pixel_decoder import PixelDecoder
@@ -24,20 +25,29 @@ from models.retrieval import ConceptRetrieval
 from models.shots import ShotExamples, ShotRecipe
 from models.task_segmentation import TestSize
 from models.text_encoders import BertTextEncoder
-from models.tokenizers import WordTokenizer, task_words
+from models.tokenizers import BertTokenizer, WordTokenizer, task_words
 from models.training import Trainer
 from models.unified import UnifiedSegmenter
 from models.unified_answers import UnifiedAnswers, task_rules
 from models.unified_criterion import TextQueries, UnifiedCriterion
 from models.views import ViewDraw
 from models.visual_prompt import TemplateCrop
+from models.vit import ViT
 from models.warm_up import EncoderWarmUp, PixelRecipe
 
 dim = 256
+short_sides = list(range(480, 801, 32))
 
 model = dict(
     type=UnifiedSegmenter,
-    concept_encoder=dict(type=ConceptEncoder, text_encoder=dict(type=BertTextEncoder), dim=dim, template_dim=dim),
+    concept_encoder=dict(
+        type=ConceptEncoder,
+        text_encoder=dict(type=BertTextEncoder),
+        # Needs BERT's word list: model.concept_encoder.tokenizer.vocabulary=FILE.
+        tokenizer=dict(type=BertTokenizer, vocabulary=None),
+        dim=dim,
+        template_dim=dim,
+    ),
     fusion=dict(type=EarlyFusion, prompt_dim=dim),
     pixel_decoder=dict(type=PixelDecoder, dim=dim, mask_dim=dim),
     query_decoder=dict(
@@ -66,7 +76,15 @@ trainer = dict(
     backbone_factor=0.1,
     weight_decay=0.05,
     autocast="bfloat16",
-    recipe=dict(type=ShotRecipe),
+    clip_norm=0.1,
+    schedule=[dict(kind=MultiStepLR, milestones=[75_000], gamma=0.1)],
+    recipe=dict(
+        type=ShotRecipe,
+        view=dict(type=ViewDraw, short_sides=short_sides, long_cap=1333),
+        whole_view=dict(type=ViewDraw, short_sides=short_sides, long_cap=1333),
+        template=dict(type=TemplateCrop, is_border_lost=False),
+        frame_range=10,
+    ),
 )
 
 load_weights = load_weights
@@ -231,4 +249,39 @@ mini = dict(
     trainings=[dict(label_set="any", rows=mini_rows, seconds_per_iteration=0.3)],
 )
 
-variants = dict(mini=mini)
+# Real data at published scale: OneFormer's pictures, UNINEXT's expressions and clips, sampled as its supplement samples
+# the groups of its last stage (pictures in place of the pseudo-videos made of them).
+real_rows = {
+    "coco_panoptic_train2017": 0.75,
+    "ade20k_panoptic_train": 0.25,
+    "cityscapes_panoptic_train": 0.10,
+    "refcoco_referring_train": 0.30,
+    "refcoco+_referring_train": 0.30,
+    "refcocog_referring_train": 0.30,
+    "ref_youtube_vos_rvos_train": 0.33,
+    "youtube_vis19_vis_train": 0.34,
+    "ovis_vis_train": 0.17,
+    "bdd100k_mot_train": 0.72,
+    "bdd100k_mots_train": 0.08,
+    "got10k_sot_train": 0.2,
+    "lasot_sot_train": 0.2,
+    "trackingnet_sot_train": 0.2,
+    "youtube_vos18_vos_train": 0.4,
+}
+
+
+def published(backbone: dict, channels: tuple, **trainer: object) -> dict:
+    """A variant for real data. channels: of the encoder's maps at strides 4 to 32."""
+    return dict(
+        model=dict(backbone=backbone, pixel_decoder=dict(in_channels=channels)),
+        trainer=trainer,
+        trainings=[dict(label_set="any", rows=real_rows)],
+    )
+
+
+variants = dict(
+    mini=mini,
+    r50=published(dict(type=ResNet, depth=50, norm="frozen_bn"), (256, 512, 1024, 2048)),
+    convnext_l=published(dict(type=ConvNeXt), (192, 384, 768, 1536), decay_backbone_norms=True),
+    vit_h=published(dict(type=ViT, has_finest=True), (320, 640, 1280, 1280)),
+)

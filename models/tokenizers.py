@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 import regex
 from numpy.typing import NDArray
+from tokenizers import BertWordPieceTokenizer
 
 from benchmark.contract import Task
 from benchmark.problems import UsageError
@@ -81,6 +82,31 @@ def task_words(more: Iterable[Iterable[str]] = ()) -> tuple[str, ...]:
 def read_words(path: str | Path) -> tuple[str, ...]:
     """The words of a text file, one a line."""
     return tuple(Path(path).read_text(encoding="utf-8").split())
+
+
+class BertTokenizer:
+    """BERT's uncased word pieces with [CLS] and [SEP]. vocabulary: `vocab.txt`, one piece a line.
+
+    None: nothing can be tokenised until it is named in the config. length: L; a longer text is cut.
+    """
+
+    vocabulary_size = 30522
+
+    def __init__(self, vocabulary: str | Path | None = None, *, length: int = 256) -> None:
+        self.length = length
+        if vocabulary is not None and not Path(vocabulary).is_file():
+            raise UsageError(f"{vocabulary}: no such word list. Name BERT's published vocab.txt in the config")
+        self._pieces = None if vocabulary is None else BertWordPieceTokenizer(str(vocabulary), lowercase=True)
+
+    def __call__(self, text: str) -> NDArray[np.int64]:
+        if self._pieces is None:
+            raise UsageError(
+                "No word list to tokenise with. Name BERT's published vocab.txt: --cfg-options "
+                "model.concept_encoder.tokenizer.vocabulary=FILE"
+            )
+        found = self._pieces.encode(text).ids
+        kept = found if len(found) <= self.length else [*found[: self.length - 1], found[-1]]
+        return np.pad(np.asarray(kept, np.int64), (0, self.length - len(kept)))
 
 
 class ClipTokenizer:

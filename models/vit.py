@@ -21,6 +21,7 @@ class ViT(nn.Module):
 
     windowed_blocks: attend inside windows of 14 patches. grid: side of the patch grid that the relative positions of
     the other blocks are made for; other sizes are interpolated. in_channels: 4 where a target mask comes along.
+    has_finest: a fourth map at stride 4, by one more transposed convolution, for decoders that draw masks there.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class ViT(nn.Module):
         drop_path: float = 0.5,
         in_channels: int = 3,
         patch: int = 16,
+        has_finest: bool = False,
     ) -> None:
         super().__init__()
         config = VitDetConfig(
@@ -52,9 +54,13 @@ class ViT(nn.Module):
         )
         self.vit = VitDetBackbone(config)
         self.finer = nn.ConvTranspose2d(dim, dim // 2, kernel_size=2, stride=2)
-        self.channels = (dim // 2, dim, dim)
+        self.finest = nn.ConvTranspose2d(dim // 2, dim // 4, kernel_size=2, stride=2) if has_finest else None
+        coarser = (dim // 2, dim, dim)
+        self.channels = (dim // 4, *coarser) if has_finest else coarser
 
-    def forward(self, image_BCHW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Maps float [B, channels[i], H/s, W/s] for s = 8, 16, 32; the sides of the image are multiples of 32."""
+    def forward(self, image_BCHW: Tensor) -> tuple[Tensor, ...]:
+        """Maps float [B, channels[i], H/s, W/s] for s = (4,) 8, 16, 32; the sides are multiples of 32."""
         middle = self.vit(image_BCHW).feature_maps[-1]
-        return self.finer(middle), middle, F.max_pool2d(middle, kernel_size=2, stride=2)
+        finer = self.finer(middle)
+        maps = finer, middle, F.max_pool2d(middle, kernel_size=2, stride=2)
+        return maps if self.finest is None else (self.finest(finer), *maps)

@@ -205,3 +205,19 @@ def test_expressions_that_mean_nothing_leave_frames_empty(
     sample = replace(samples[0], frames=samples[0].frames[:2])
     for frame in answering.predict(frames, sample).frames:
         assert not any(masks.areas(frame.masks))
+
+
+
+
+@pytest.mark.parametrize("variant", ["r50", "convnext_l", "vit_h"])
+def test_published_sizes_are_planned_for_rows_that_exist(variant: str) -> None:
+    resolved = harness.load_system("unified", variant).trainings[0]
+    assert resolved.is_prompted
+    assert all(catalog.get(name).is_train for name in resolved.rows)
+
+
+def test_a_large_model_names_what_it_lacks_to_read_words() -> None:
+    resolved = harness.load_system("unified", "r50").trainings[0]
+    tokenizer = harness.build(resolved.config["model"]["concept_encoder"]["tokenizer"])
+    with pytest.raises(UsageError, match=r"vocab\.txt"):
+        tokenizer("the leftmost car")
