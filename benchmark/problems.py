@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from benchmark.wording import agreeing
 
+OTHER_SPLIT = "score against the split that these results were made for"
+"""How a remedy ends, in either case, where ids fit no sample: `trust.splits` then looks at the other splits."""
 LONGEST = 400
 """Characters of a place and of a message that are shown; the values in them may fill a file."""
 MOST_LINES, MOST_ALIKE = 100, 10
@@ -31,6 +33,11 @@ class Problem:
     place: str
     message: str
     remedy: str
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether results of another split may be the cause."""
+        return self.remedy.lower().endswith(OTHER_SPLIT)
 
     def __str__(self) -> str:
         return f"{_shown(self.place)}: {agreeing(_shown(self.message))}. {self.remedy}"

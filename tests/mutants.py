@@ -73,6 +73,8 @@ BOX_READINGS = (
     Mutant(mutation="boxes normalised", diagnosis="boxes_normalised"),
     Mutant(mutation="boxes centred", diagnosis="boxes_are_centred"),
 )
+EARLY = Mutant(mutation="frames early", diagnosis="frames_early")
+"""The step as such is as large as a late one's; the objects' first frames cost more or less, which is not derived."""
 MASK_READINGS = (
     Mutant(mutation="pixel axes", diagnosis="mask_axes_swapped"),
     Mutant(mutation="pixels halved", diagnosis="masks_scaled"),
@@ -125,6 +127,7 @@ TRACK_AP_OF_BOXES = (
     Mutant(mutation="boxes aside", costs={"AP": 1.0, "AR@300": 1.0}),
     Mutant(mutation="half the samples", costs={"AP": 51 / 101, "AR@300": 0.5}),
     Mutant(mutation="frames late", costs={"AP": 1.0}),
+    Mutant(mutation="frames early", costs={"AP": 1.0}),
     *_zero("AP", BOX_READINGS),
     *_zero("AP", RENAMED),
 )
@@ -162,7 +165,7 @@ def iou_of(
     return (
         Mutant(mutation="pixels aside", costs={"mIoU": share * (4 * SHIFTED + GROUND) / 5}),
         Mutant(mutation="half the samples", costs=half or {"mIoU": share / 2}),
-        Mutant(mutation="pixel axes", diagnosis="mask_axes_swapped"),
+        *MASK_READINGS,
         Mutant(mutation="0 and 255", costs={"mIoU": white}, diagnosis="maps_of_two_values"),
         *renamed,
     )
@@ -212,7 +215,7 @@ def success(first: float, shifted: int, late: int) -> tuple[Mutant, ...]:
         Mutant(mutation="nothing", costs={"AUC": first / 21 / NUM_LONG}, diagnosis="predictions_empty"),
         Mutant(mutation="boxes aside", costs={"AUC": (first + rest * shifted) / 21 / NUM_LONG, "P": 1.0}),
         Mutant(mutation="frames late", costs={"AUC": (first + rest * late) / 21 / NUM_LONG}, diagnosis="frames_late"),
-        Mutant(mutation="frames early", diagnosis="frames_early"),
+        EARLY,
         *BOX_READINGS,
     )
 
@@ -229,6 +232,7 @@ def trackingnet() -> tuple[Mutant, ...]:
         Mutant(mutation="nothing", costs={"Success": area(1)}, diagnosis="predictions_empty"),
         Mutant(mutation="boxes aside", costs={"Success": area(17)}),
         Mutant(mutation="frames late", costs={"Success": area(8)}, diagnosis="frames_late"),
+        EARLY,
         *BOX_READINGS,
     )
 
@@ -237,6 +241,7 @@ OVERLAP = (
     nothing_left("AO"),
     Mutant(mutation="boxes aside", costs={"AO": SHIFTED, "SR75": 1.0}),
     Mutant(mutation="frames late", costs={"AO": LATE_LONG, "SR50": 0.0}, diagnosis="frames_late"),
+    EARLY,
     *BOX_READINGS,
 )
 
@@ -252,6 +257,7 @@ def tracked(aside: str, readings: tuple[Mutant, ...]) -> tuple[Mutant, ...]:
             mutation="twice", costs={"HOTA": 0.5**0.5, "MOTA": 0, "IDF1": 2 / 3}, diagnosis="predictions_duplicated"
         ),
         Mutant(mutation="frames late", costs={"HOTA": _late_hota(), "MOTA": 1}, diagnosis="frames_late"),
+        EARLY,
         *readings,
     )
 
@@ -264,6 +270,7 @@ def bdd100k_tracked(aside: str, readings: tuple[Mutant, ...]) -> tuple[Mutant, .
         Mutant(mutation="second object lost", costs={"mMOTA": 0.5, "mIDF1": 2 / 3}),
         Mutant(mutation="ids switched halfway", costs={"mMOTA": 0.9, "mIDF1": 0.5}),
         Mutant(mutation="twice", costs={"mMOTA": 0, "mIDF1": 2 / 3}, diagnosis="predictions_duplicated"),
+        *(Mutant(mutation=one, costs={"mMOTA": 1, "mIDF1": 1}) for one in ("frames late", "frames early")),
         *readings,
     )
 
@@ -280,6 +287,7 @@ def shown(*regions: str, ends: bool = False, matched: bool = False) -> tuple[Mut
         Mutant(mutation="second object lost", costs=lost),
         Mutant(mutation="ids exchanged", costs=exchanged, diagnosis="" if matched else "object_ids_permuted"),
         Mutant(mutation="frames late", costs=dict.fromkeys(regions, late), diagnosis="frames_late"),
+        EARLY,
         MASK_READINGS[0],
         *_zero(first, MASK_READINGS[1:]),
     )
@@ -291,6 +299,8 @@ VANISHING = (
     Mutant(mutation="second object lost", costs={"J": (1 + 1 / 401) / 2}),
     Mutant(mutation="ids exchanged", costs={"J": 1 / 801}, diagnosis="object_ids_permuted"),
     Mutant(mutation="frames late", costs={"J": 321 / 481}, diagnosis="frames_late"),
+    EARLY,
+    Mutant(mutation="0 and 255", costs={"J": 1 / 401}, diagnosis="white_masks"),
     MASK_READINGS[0],
     Mutant(mutation="pixels halved", costs={"J": 1 / 501}, diagnosis="masks_scaled"),
 )
@@ -309,17 +319,23 @@ def asked(*, is_rounded: bool) -> tuple[Mutant, ...]:
         Mutant(mutation="nothing", costs={"J": 0.0, "F": 0.0, "R": 1.0}, diagnosis="predictions_empty"),
         Mutant(mutation="pixels aside", costs=costs),
         Mutant(mutation="frames late", costs=late, diagnosis="frames_late"),
+        EARLY,
         MASK_READINGS[0],
         Mutant(mutation="pixels halved", costs=halved, diagnosis="masks_scaled"),
     )
 
 
-WHITE = Mutant(mutation="0 and 255", costs={"J_seen": 0.0}, diagnosis="white_masks")
+def white(score: str) -> Mutant:
+    """0 and 255 where object ids are read; protocols that take 255 for no id refuse it."""
+    return Mutant(mutation="0 and 255", costs={score: 0.0}, diagnosis="white_masks")
+
+
 TRACK_AP = (
     nothing_left("AP"),
     Mutant(mutation="pixels aside", costs={"AP": 0.7}),
     Mutant(mutation="half the samples", costs={"AP": 51 / 101}),
     Mutant(mutation="frames late", costs={"AP": 0.4}, diagnosis="frames_late"),
+    EARLY,
     *_zero("AP", MASK_READINGS),
     Mutant(mutation="classes swapped", costs={"AP": 0.0}, diagnosis="labels_permuted"),
     Mutant(mutation="category ids + 1", costs={"AP": 0.0}, diagnosis="category_ids_off_by_one"),

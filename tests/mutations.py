@@ -79,8 +79,10 @@ def on_classes(table: Mapping[int, int]) -> Mutate:
 
 
 def _scaled(drawn: NDArray[np.generic]) -> NDArray[np.generic]:
+    """In the upper left quarter; beyond it is nothing, in maps of classes no class."""
     small = drawn[::2, ::2]
-    return np.pad(small, [(0, whole - part) for whole, part in zip(drawn.shape, small.shape, strict=True)])
+    missing = [(0, whole - part) for whole, part in zip(drawn.shape, small.shape, strict=True)]
+    return np.pad(small, missing, constant_values=IGNORED if drawn.dtype == np.uint16 else 0)
 
 
 def _half(number: int, sample: Sample, right: Prediction) -> Prediction:

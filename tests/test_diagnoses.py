@@ -96,6 +96,15 @@ def test_the_evidence_names_both_numbers_and_how_many_samples_they_are_of() -> N
     assert found.remedy == "Write boxes as x, y, width, height"
 
 
+@pytest.mark.parametrize("mutant", mutants.BOX_READINGS, ids=lambda one: one.mutation)
+def test_expressions_that_are_answered_by_boxes_alone_are_read_again_too(mutant: mutants.Mutant) -> None:
+    place = world("phrases")
+    wrong = mutants.answers(mutant.mutation, place.samples)
+    metric = metrics.build("referring_iou", place.labels)
+    found = diagnose(metric, "box_P@0.5", place.labels, *sets(zip(place.samples, wrong, strict=True)))
+    assert [one.name for one in found] == [mutant.diagnosis]
+
+
 def test_one_answer_under_every_id_is_noticed() -> None:
     place = world("masks")
     same = mutants.right_answer(0, place.samples[0])

@@ -32,6 +32,31 @@ SUITE = {"train": 40, "val": 40, "heldout": 1}
 CLIP_TASKS = {"sot", "vos", "mot", "mots", "vis", "rvos"}
 
 
+ANOTHER_SPLIT = {
+    "bdd100k_semantic_val": "bdd100k_semantic_test",
+    "bdd100k_panoptic_val": "bdd100k_panoptic_test",
+    "bdd100k_instance_val": "bdd100k_instance_test",
+    "mapillary_panoptic_v12_val": "mapillary_panoptic_v12_train",
+    "mapillary_instance_v12_val": "mapillary_instance_v12_train",
+    "pascal_context_semantic_59_val": "pascal_context_semantic_59_train",
+    "lvis_instance_v1_val": "lvis_instance_v1_train",
+    "openimages_detection_challenge2019_val": "openimages_detection_challenge2019_train",
+    "refcoco_referring_val": "refcoco_referring_testA",
+    "phrasecut_referring_val": "phrasecut_referring_test",
+    "flickr30k_grounding_val": "flickr30k_grounding_test",
+    "davis17_vos_val": "davis17_vos_train",
+    "sav_vos_val": "sav_vos_test",
+    "lasot_sot_test": "lasot_sot_train",
+    "trackingnet_sot_test": "trackingnet_sot_train",
+    "got10k_sot_val": "got10k_sot_test",
+    "bdd100k_mot_val": "bdd100k_mot_train",
+    "bdd100k_mots_val": "bdd100k_mots_train",
+    "youtube_vis19_vis_val": "youtube_vis19_vis_train",
+    "tao_mot_val": "tao_mot_train",
+}
+"""A row of every reader of results -> another split of its data set, whose names differ."""
+
+
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gauntlet looks at scores, not at their intervals; those of 1,200 classes take most of a row's time."""
@@ -125,3 +150,16 @@ def test_an_archive_is_sound_and_scores_the_same(
     )
     assert before["scores"] == after["scores"] and before["scores"][row.main_score] is not None
     assert after["num_scored"] == len(samples)
+
+
+@pytest.mark.parametrize("name", ANOTHER_SPLIT)
+def test_results_of_another_split_are_refused_and_told_where_they_belong(
+    root_of: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    other, root = ROWS[ANOTHER_SPLIT[name]], root_of(name)
+    path = tmp_path / other.layout.result_forms(other)[0].given
+    samples = catalog.open_samples(other, root, is_mini=True)
+    catalog.write_predictions(other, path, ((sample, replayed(sample)) for sample in samples))
+    assert main(["score", name, str(path), "--data-root", str(root), "--work-dir", str(tmp_path / "work")]) == 2
+    told = f"predicted samples belong to {other.name}, another split of {other.dataset}. Score them with 'python -m"
+    assert told in capsys.readouterr().err

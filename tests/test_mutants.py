@@ -12,6 +12,7 @@ from mutants import Mutant
 
 from benchmark import metrics
 from benchmark.contract import Prediction, PredictionSet, SampleSet, Scores, summarise
+from benchmark.problems import BenchmarkError
 from benchmark.trust import lawful
 from benchmark.trust.diagnosis import diagnose
 
@@ -146,16 +147,23 @@ CATALOGUE: Mapping[tuple[str, str], Row] = {
     ),
     **{
         ("j_and_f", protocol): Row(world="object_maps", main="J&F", mutants=mutants.shown("J"))
-        for protocol in ("davis", "davis_8bit", "vos_benchmark")
+        for protocol in ("davis", "davis_8bit")
     },
+    ("j_and_f", "vos_benchmark"): Row(
+        world="object_maps", main="J&F", mutants=(*mutants.shown("J"), mutants.white("J"))
+    ),
     ("j_and_f_matched", "davis"): Row(
         world="object_maps", main="J&F", mutants=mutants.shown("J", ends=True, matched=True)
     ),
     ("j_and_f_grouped", "youtube_vos"): Row(
-        world="object_maps", main="G", mutants=(*mutants.shown(*SEEN), mutants.WHITE)
+        world="object_maps", main="G", mutants=(*mutants.shown(*SEEN), mutants.white("J_seen"))
     ),
-    ("j_and_f_grouped", "lvos"): Row(world="object_maps", main="J&F", mutants=mutants.shown(*SEEN, ends=True)),
-    ("j_and_f_expressions", "expressions"): Row(world="object_maps", main="J&F", mutants=mutants.shown("J", ends=True)),
+    ("j_and_f_grouped", "lvos"): Row(
+        world="object_maps", main="J&F", mutants=(*mutants.shown(*SEEN, ends=True), mutants.white("J_seen"))
+    ),
+    ("j_and_f_expressions", "expressions"): Row(
+        world="object_maps", main="J&F", mutants=(*mutants.shown("J", ends=True), mutants.white("J"))
+    ),
     ("federated_track_ap", "tao"): Row(world="box_instance_tracks", main="AP", mutants=mutants.TRACK_AP_OF_BOXES),
     ("sentence_frames", "mttr"): Row(world="expressions", main="mAP", mutants=mutants.SENTENCES),
     ("concept_f1", "sam3"): Row(
@@ -206,6 +214,22 @@ def test_truth_replayed_scores_the_ceiling_and_is_not_suspicious(metric: str, pr
     right = [mutants.right_answer(number, sample) for number, sample in enumerate(world(row.world).samples)]
     assert _scored(metric, protocol, right).values[row.main] == pytest.approx(row.ceiling, abs=1e-12)
     assert _names(metric, protocol, right) == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "protocol"), [("j_and_f", "davis"), ("j_and_f", "davis_8bit"), ("j_and_f_matched", "davis")]
+)
+def test_where_255_is_no_id_white_masks_are_refused(metric: str, protocol: str) -> None:
+    wrong = mutants.answers("0 and 255", world("object_maps").samples)
+    with pytest.raises(BenchmarkError, match=r"hold ids 255; the highest of the video is \d+\. Write 0 where"):
+        _scored(metric, protocol, wrong)
+
+
+@pytest.mark.parametrize(("metric", "protocol"), CATALOGUE)
+def test_one_answer_for_every_sample_is_noticed_by_every_protocol(metric: str, protocol: str) -> None:
+    samples = world(CATALOGUE[metric, protocol].world).samples
+    same = mutants.right_answer(0, samples[0])
+    assert _names(metric, protocol, [same] * len(samples))[0] == "samples_duplicated"
 
 
 @pytest.mark.parametrize(("metric", "protocol", "mutant"), CASES, ids=lambda one: getattr(one, "mutation", one))

@@ -22,7 +22,7 @@ from benchmark.formats import bdd100k_instances, bdd100k_panoptic, derived, labe
 from benchmark.formats.image_files import write_jpeg, write_png
 from benchmark.formats.image_records import Image
 from benchmark.formats.listing import Listing
-from benchmark.problems import DataError, Problem
+from benchmark.problems import OTHER_SPLIT, DataError, Problem
 from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark
 
@@ -76,7 +76,8 @@ class Bdd100kImages:
         wanted = {sample_id: found[sample_id] for sample_id in samples.ids if sample_id in found}
         if samples.ids and not wanted:
             message = f"no file fits any of the {len(samples):,} images (expected names like {samples.ids[0]}.png)"
-            raise DataError([Problem(place=str(path), message=message, remedy="Name predictions after their images")])
+            remedy = f"Name predictions after their images, or {OTHER_SPLIT}"
+            raise DataError([Problem(place=str(path), message=message, remedy=remedy)])
         sizes = {
             sample_id: samples[index].size for index, sample_id in enumerate(samples.ids) if sample_id not in found
         }

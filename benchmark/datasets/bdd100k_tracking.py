@@ -20,7 +20,7 @@ from benchmark.formats import bdd100k_bitmasks, bdd100k_scenes, scalabel_tracks
 from benchmark.formats.image_files import header_size, write_jpeg
 from benchmark.formats.listing import Listing, problems_of
 from benchmark.formats.scalabel_tracks import TrackedVideo
-from benchmark.problems import DataError, Problem, raise_if_any
+from benchmark.problems import OTHER_SPLIT, DataError, Problem, raise_if_any
 from benchmark.result_forms import ResultForm, one_kind
 from benchmark.row import Benchmark, DataNotFound
 
@@ -216,7 +216,7 @@ def _raise_if_strange(path: Path, videos: Iterable[str], samples: SampleSet) -> 
     strange = sorted(set(videos) - set(samples.ids))
     if strange:
         message = f"holds {len(strange):,} videos that the truth lacks (first: {strange[0]})"
-        raise DataError([Problem(place=str(path), message=message, remedy="Score against the split they are of")])
+        raise DataError([Problem(place=str(path), message=message, remedy=OTHER_SPLIT.capitalize())])
 
 
 def _mismatch(video: TrackedVideo, sample: Sample) -> list[Problem]:

@@ -14,7 +14,7 @@ from benchmark.annotated import AnnotatedImage
 from benchmark.contract import PredictionSet
 from benchmark.formats import label_maps
 from benchmark.formats.image_records import Image
-from benchmark.problems import DataError, Problem
+from benchmark.problems import OTHER_SPLIT, DataError, Problem
 from benchmark.row import Benchmark, DataNotFound
 
 TRAIN_FROM = 600_000
@@ -90,7 +90,8 @@ def some_predictions(found: PredictionSet, path: Path, sample_ids: Sequence[str]
     """The predictions that were found; raises DataError where no file fits a sample."""
     if sample_ids and not found.ids:
         message = f"no file fits any of the {len(sample_ids):,} images (expected names like {example})"
-        raise DataError([Problem(place=str(path), message=message, remedy="Name predictions after their images")])
+        remedy = f"Name predictions after their images, or {OTHER_SPLIT}"
+        raise DataError([Problem(place=str(path), message=message, remedy=remedy)])
     return found
 
 

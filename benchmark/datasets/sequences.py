@@ -13,7 +13,7 @@ from typing import NoReturn
 from benchmark.contract import Frames, Prediction, PredictionSet, Sample, SampleSet, Truth
 from benchmark.formats.listing import Entry, Listing
 from benchmark.formats.sequence_info import FILE, SequenceInfo, read_info
-from benchmark.problems import DataError, Problem, raise_if_any
+from benchmark.problems import OTHER_SPLIT, DataError, Problem, raise_if_any
 from benchmark.row import Benchmark, DataNotFound
 
 UNKNOWN_SIZE = (0, 0)
@@ -95,7 +95,8 @@ def read_results(
         num_others = len(found) - len(files)
         if samples.ids and not files:
             message = f"no file fits any of the {len(samples):,} sequences (expected names like {samples.ids[0]}.txt)"
-            raise DataError([Problem(place=str(path), message=message, remedy="Name results after their sequences")])
+            remedy = f"Name results after their sequences, or {OTHER_SPLIT}"
+            raise DataError([Problem(place=str(path), message=message, remedy=remedy)])
     problems: list[Problem] = []
     predictions: dict[str, Prediction] = {}
     for index, name in enumerate(samples.ids):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from benchmark import box_tracks
 from benchmark.contract import Prediction, PredictionSet, Sample
 from benchmark.formats import box_text
-from benchmark.problems import DataError, Problem, raise_if_any
+from benchmark.problems import OTHER_SPLIT, DataError, Problem, raise_if_any
 
 MOST_RUNS = 3
 NAMES_SHOWN = 3
@@ -155,4 +155,5 @@ def require_some(found: Mapping[str, object], folder: Path, sample_ids: Sequence
     """Raise DataError where no file fits any video. example: a file name that would fit."""
     if sample_ids and not found:
         message = f"no file fits any of the {len(sample_ids):,} videos (expected names like {example})"
-        raise DataError([Problem(place=str(folder), message=message, remedy="Name results after their videos")])
+        remedy = f"Name results after their videos, or {OTHER_SPLIT}"
+        raise DataError([Problem(place=str(folder), message=message, remedy=remedy)])

@@ -24,7 +24,7 @@ from benchmark.formats.json_files import expect_lists, read_json, write_json
 from benchmark.formats.listing import Entry, Listing, problems_of
 from benchmark.formats.values import is_number, is_whole
 from benchmark.labels import LabelSet
-from benchmark.problems import DataError, Problem, raise_if_any
+from benchmark.problems import OTHER_SPLIT, DataError, Problem, raise_if_any
 from benchmark.stored_maps import PanopticRuns
 
 MAX_ID = (1 << 24) - 1
@@ -78,6 +78,9 @@ def read_predictions(
     if reader.problems:
         raise DataError([*reader.problems, *reader.problems_of_maps()])
     ids = tuple(sample_id for sample_id in sample_ids if sample_id in reader.segments)
+    if reader.unknown and not ids:
+        message = f"none of its {len(reader.unknown):,} images is in this benchmark"
+        raise DataError([Problem(place=str(path), message=message, remedy=OTHER_SPLIT.capitalize())])
     build = PredictionSet(ids, lambda sample_id: Prediction(frames=(reader.panoptic(sample_id),)))
     return build, {EXTRA: len(reader.unknown)} if reader.unknown else {}
 

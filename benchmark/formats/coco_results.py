@@ -25,12 +25,12 @@ from benchmark.formats.json_files import write_json
 from benchmark.formats.listing import problems_of
 from benchmark.formats.values import are_numbers, is_number
 from benchmark.labels import LabelSet
-from benchmark.problems import Problem, raise_if_any
+from benchmark.problems import OTHER_SPLIT, Problem, raise_if_any
 
 STRIPPED = "boxes beside masks left out"
 LARGEST_MASK = 2**29 - 1
 """Pixels up to which a mask cannot hold a run that is too long."""
-UNKNOWN = "Score against the split that these results were made for"
+UNKNOWN = OTHER_SPLIT.capitalize()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

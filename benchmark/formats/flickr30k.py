@@ -24,10 +24,12 @@ from benchmark.contract import Instances, Prediction, PredictionSet, Prompt, Sam
 from benchmark.formats.json_files import read_json, write_json
 from benchmark.formats.listing import Entry, Listing
 from benchmark.formats.values import are_numbers, shown
-from benchmark.problems import DataError, Problem, raise_if_any
+from benchmark.problems import OTHER_SPLIT, DataError, Problem, raise_if_any
 
 REPEATED = "results of sentences that were answered before left out"
 UNEXPECTED = "results of sentences without evaluated phrases left out"
+FOREIGN = "is not in this benchmark"
+ORDER = "Write one list of ranked boxes for each phrase that has boxes, in the caption's order"
 REMEDY = "Get the official file"
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 
@@ -174,7 +176,7 @@ def read_results(path: Path, sample_ids: Sequence[str]) -> tuple[PredictionSet, 
             message = _boxes_message(entry.get("boxes"), len(sentences[sentence]))
             found |= {} if message else dict(zip(sentences[sentence], entry["boxes"], strict=True))
         if message:
-            remedy = "Write one list of ranked boxes for each phrase that has boxes, in the caption's order"
+            remedy = OTHER_SPLIT.capitalize() if message.endswith(FOREIGN) else ORDER
             problems.append(Problem(place=f"{path}: result {position}", message=message, remedy=remedy))
     raise_if_any(problems)
     known = tuple(sample_id for sample_id in sample_ids if sample_id in found)
@@ -219,7 +221,7 @@ def _sentence(entry: Any, images: Iterable[str]) -> tuple[str, str]:
         return "", "is not an object"
     image_id, number = entry.get("image_id"), entry.get("sentence_id")
     if not isinstance(image_id, int | str) or str(image_id) not in images:
-        return "", f"image_id {shown(image_id)} is not in this benchmark"
+        return "", f"image_id {shown(image_id)} {FOREIGN}"
     if not isinstance(number, int | str) or not str(number).isdecimal():
         return "", f"sentence_id is {shown(number)}, expected the number of the caption from 0"
     return f"{image_id}_{int(number)}", ""

@@ -13,7 +13,7 @@ import numpy as np
 from benchmark import masks
 from benchmark.contract import NO_BOXES, Instances, Prediction, PredictionSet, Rle, Sample, make_instances
 from benchmark.formats.image_files import read_numbers, write_png
-from benchmark.problems import DataError, Problem
+from benchmark.problems import OTHER_SPLIT, DataError, Problem
 
 
 def read_masks(folder: Path, sample_ids: Sequence[str]) -> PredictionSet:
@@ -22,7 +22,8 @@ def read_masks(folder: Path, sample_ids: Sequence[str]) -> PredictionSet:
     known = tuple(sample_id for sample_id in sample_ids if sample_id in files)
     if sample_ids and not known:
         message = f"no file fits any of the {len(sample_ids):,} samples (expected names like {sample_ids[0]}.png)"
-        raise DataError([Problem(place=str(folder), message=message, remedy="Name masks after their samples")])
+        remedy = f"Name masks after their samples, or {OTHER_SPLIT}"
+        raise DataError([Problem(place=str(folder), message=message, remedy=remedy)])
     return PredictionSet(known, lambda sample_id: _prediction(files[sample_id]))
 
 

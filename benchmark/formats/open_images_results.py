@@ -25,7 +25,7 @@ from benchmark.formats import csv_rows
 from benchmark.formats.image_records import MAX_SIDE
 from benchmark.formats.open_images import decode_mask, encode_mask, index_by_code
 from benchmark.labels import LabelSet
-from benchmark.problems import DataError, Problem, raise_if_any
+from benchmark.problems import OTHER_SPLIT, DataError, Problem, raise_if_any
 
 BOXES = ("ImageID", "LabelName", "Score", "XMin", "YMin", "XMax", "YMax")
 MASKS = ("ImageID", "LabelName", "Score", "Mask", "ImageWidth", "ImageHeight")
@@ -135,7 +135,7 @@ class _Reader:
         samples = np.array(self._samples, np.int64)
         if self.notes[ELSEWHERE] and not len(samples):
             message = f"none of the {self.notes[ELSEWHERE]:,} results is of an image of the truth"
-            remedy = "Score against the split that these results were made for"
+            remedy = OTHER_SPLIT.capitalize()
             raise DataError([Problem(place=str(self.path), message=message, remedy=remedy)])
         self._order = np.argsort(samples, kind="stable")
         self._starts = np.searchsorted(samples[self._order], np.arange(len(self._number) + 1))

@@ -24,10 +24,10 @@ from benchmark import masks
 from benchmark.contract import NO_BOXES, Instances, Prediction, PredictionSet, Rle, Sample, make_instances
 from benchmark.formats.json_files import read_json, write_json
 from benchmark.formats.values import are_numbers, is_number, shown
-from benchmark.problems import DataError, Problem, raise_if_any
+from benchmark.problems import OTHER_SPLIT, DataError, Problem, raise_if_any
 
 ALIASES = {"rle": "segmentation", "pred_box": "bbox", "predicted_bounding_boxes": "bbox", "refexp_id": "sent_id"}
-UNKNOWN = "Score against the split that these results were made for"
+UNKNOWN = OTHER_SPLIT.capitalize()
 KINDS = ("segmentation", "bbox")
 
 

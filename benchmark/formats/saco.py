@@ -23,7 +23,7 @@ from benchmark.formats import coco_instances, coco_records, coco_results
 from benchmark.formats.json_files import write_json
 from benchmark.formats.listing import Listing
 from benchmark.labels import LabelSet
-from benchmark.problems import DataError, Problem
+from benchmark.problems import OTHER_SPLIT, DataError, Problem
 
 LEFT_OUT = "phrases left out, because not every instance is annotated"
 UNASKED = "results of phrases that are not evaluated left out"
@@ -109,7 +109,7 @@ def read_results(path: Path, sample_ids: Sequence[str], labels: LabelSet) -> tup
     num_unasked = len(unasked) if isinstance(unasked, Instances) else 0
     if num_unasked and all(_is_silent(found[one]) for one in sample_ids):
         message = f"none of its {num_unasked:,} results is of an image of this benchmark"
-        remedy = "Score against the split that these results were made for"
+        remedy = OTHER_SPLIT.capitalize()
         raise DataError([Problem(place=str(path), message=message, remedy=remedy)])
     return PredictionSet(tuple(sample_ids), found.build), {**notes, **({UNASKED: num_unasked} if num_unasked else {})}
 

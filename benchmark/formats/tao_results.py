@@ -19,8 +19,9 @@ from benchmark.formats.json_lists import elements
 from benchmark.formats.tao import SHOWN, Box, NumberedFrames, frames_of, tracks_of
 from benchmark.formats.values import are_numbers, is_number, is_whole
 from benchmark.labels import LabelSet
-from benchmark.problems import DataError, Problem
+from benchmark.problems import OTHER_SPLIT, DataError, Problem
 
+FOREIGN = "is not in this benchmark"
 REMEDY = "Write {image_id, category_id, bbox, score, track_id, video_id} of this split"
 
 
@@ -99,7 +100,8 @@ class _Reader:
         if message:
             self.num_wrong += 1
             if self.num_wrong <= SHOWN:
-                self.problems.append(Problem(place=f"{self.path}: result {position}", message=message, remedy=REMEDY))
+                remedy = OTHER_SPLIT.capitalize() if message.endswith(FOREIGN) else REMEDY
+                self.problems.append(Problem(place=f"{self.path}: result {position}", message=message, remedy=remedy))
             return
         sample_id, index = self.images[entry["image_id"]]
         _, class_index = self.owners[entry["track_id"]]
@@ -128,7 +130,7 @@ class _Reader:
         image_id: Any = entry.get("image_id")
         track_id: Any = entry.get("track_id")
         if not is_whole(image_id, 0) or image_id not in self.images:
-            return f"image_id {image_id!r} is not in this benchmark"
+            return f"image_id {image_id!r} {FOREIGN}"
         if not is_whole(track_id, 0):
             return f"track_id {track_id!r} is not a whole number from 0"
         sample_id, _ = self.images[image_id]

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmark.contract import Frames, Prediction, PredictionSet, Sample, SampleSet
 from benchmark.formats.image_files import header_size
 from benchmark.formats.indexed_masks import Reading, lazily
-from benchmark.problems import DataError, Problem, raise_if_any
+from benchmark.problems import OTHER_SPLIT, DataError, Problem, raise_if_any
 
 INNER = (".", "Annotations", "Annotations/480p", "480p")
 """Folders of a result in which the videos may lie."""
@@ -52,7 +52,8 @@ def home_of(folder: Path, sample_ids: Sequence[str]) -> Path:
             return home
     example = f"{sample_ids[0]}/00000.png" if sample_ids else "<video>/00000.png"
     message = f"no folder fits any of the {len(sample_ids):,} videos (expected names like {example})"
-    raise DataError([Problem(place=str(folder), message=message, remedy="Write one folder a video, named after it")])
+    remedy = f"Write one folder a video, named after it, or {OTHER_SPLIT}"
+    raise DataError([Problem(place=str(folder), message=message, remedy=remedy)])
 
 
 def problems_of(place: Path, files: Sequence[Path], size: tuple[int, int]) -> list[Problem]:

@@ -19,9 +19,9 @@ from benchmark.formats.json_files import read_json, write_json
 from benchmark.formats.track_masks import TextMasks, Track, frames_of, tracks_of
 from benchmark.formats.values import is_number, is_whole
 from benchmark.labels import LabelSet
-from benchmark.problems import DataError, Problem, raise_if_any
+from benchmark.problems import OTHER_SPLIT, DataError, Problem, raise_if_any
 
-UNKNOWN = "Score against the split that these results were made for"
+UNKNOWN = OTHER_SPLIT.capitalize()
 FORM = 'Write compressed run lengths {"size": [height, width], "counts": text}, or null where the object is not seen'
 
 

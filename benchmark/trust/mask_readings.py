@@ -5,7 +5,7 @@ Masks of another size than the picture never come here: readers and metrics refu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from benchmark import masks
 from benchmark.box_tracks import BoxTrack
 from benchmark.contract import Annotation, Frames, Instances, LabelMap, Panoptic, Prediction, Sample, make_instances
+from benchmark.runs import one_a_run
 from benchmark.trust import box_readings
 from benchmark.trust.suspicion import Case, Change, Reading, each_frame, first_frames
 
@@ -39,7 +40,7 @@ def redrawn(frame: Annotation, redraw: Redraw) -> Annotation:
             return LabelMap(class_index=redraw(frame.class_index))
         case Panoptic():
             ids = redraw(frame.segment_id)
-            kept = set(np.unique(ids).tolist())
+            kept = set(np.unique(one_a_run(ids)).tolist())
             return Panoptic(segment_id=ids, segments=tuple(one for one in frame.segments if one.id in kept))
 
 
@@ -67,9 +68,12 @@ def _learn_axes(case: Case) -> Change | None:
 
 
 def _learn_scale(case: Case) -> Change | None:
-    if not _has_masks(case) or any(isinstance(frame, LabelMap) for frame in first_frames(case)):
+    if not _has_masks(case):
         return None
-    sides = [(_reach(sample.truth.frames), _reach(answer.frames)) for sample, answer in case.fitting if sample.truth]
+    if any(isinstance(frame, LabelMap) for frame in first_frames(case)):
+        sides = [side for _, answer in case.fitting for side in _pasted(answer.frames)]
+    else:
+        sides = [(_reach(true.truth.frames), _reach(answer.frames)) for true, answer in case.fitting if true.truth]
     ratio = box_readings.scale(sides)
     return None if ratio is None else _each(partial(stretched, ratio))
 
@@ -112,6 +116,20 @@ def _per_frame(convert: Callable[[Annotation], Annotation]) -> Change:
     return lambda sample, prediction: each_frame(prediction, convert)
 
 
+def _pasted(frames: Iterable[Annotation]) -> Iterator[tuple[list[Annotation], list[Annotation]]]:
+    """(whole map, drawn part) of each label map; what is not drawn has the value of the last corner."""
+    for frame in frames:
+        if isinstance(frame, LabelMap):
+            numbers = frame.class_index
+            sides = (np.ones(numbers.shape, bool), numbers != numbers[-1, -1])
+            whole, drawn = (masks.bounding_boxes([masks.encode(side)]) for side in sides)
+            yield _as_frames(whole), _as_frames(drawn)
+
+
+def _as_frames(boxes: NDArray[np.float64]) -> list[Annotation]:
+    return [make_instances(class_index=[0] * len(boxes), boxes=boxes)]
+
+
 def _reach(frames: Iterable[Annotation]) -> list[Annotation]:
     """The first frames as boxes around what they show."""
     found: list[Annotation] = []
@@ -122,7 +140,7 @@ def _reach(frames: Iterable[Annotation]) -> list[Annotation]:
             boxes = masks.bounding_boxes([masks.encode(frame.segment_id > 0)])
         else:
             boxes = masks.bounding_boxes((isinstance(frame, Instances) and frame.masks) or ())
-        found.append(make_instances(class_index=[0] * len(boxes), boxes=boxes))
+        found += _as_frames(boxes)
     return found
 
 

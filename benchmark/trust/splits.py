@@ -13,22 +13,20 @@ from benchmark.contract import Instances, LabelMap, Prediction, Sample, SampleSe
 from benchmark.problems import DataError, Problem
 from benchmark.row import Benchmark
 
-MOST_SPLITS = 3
+MOST_SPLITS = 8
 """Other splits that are opened; each may be large."""
-SIGN = "Score against the split that these results were made for"
-"""The remedy by which readers tell that an id belongs to no sample."""
 
 
 def explain(row: Benchmark, root: Path | None, path: Path, samples: SampleSet, error: DataError) -> DataError:
     """The error, headed by the split below `root` that the predictions belong to, where their ids give it away."""
-    if root is None or not any(problem.remedy == SIGN for problem in error.problems):
+    if root is None or not any(problem.is_foreign for problem in error.problems):
         return error
-    for other in _siblings(row):
-        num = _num_of(other, row, root, path, samples)
-        if num:
-            message = f"{num:,} of the predicted samples belong to {other.name}, another split of {row.dataset}"
-            remedy = f"Score them with 'python -m benchmark score {other.name} {path}'"
-            return DataError((Problem(place=str(path), message=message, remedy=remedy), *error.problems))
+    counts = [(_num_of(other, row, root, path, samples), other) for other in _siblings(row)]
+    num, other = max(counts, key=lambda one: one[0], default=(0, row))
+    if num:
+        message = f"{num:,} of the predicted samples belong to {other.name}, another split of {row.dataset}"
+        remedy = f"Score them with 'python -m benchmark score {other.name} {path}'"
+        return DataError((Problem(place=str(path), message=message, remedy=remedy), *error.problems))
     return error
 
 

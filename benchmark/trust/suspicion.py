@@ -19,7 +19,7 @@ from benchmark.labels import LabelSet
 from benchmark.problems import BenchmarkError
 from benchmark.wording import agreeing
 
-MOST_FRAMES = 24
+MOST_FRAMES = 10
 """Frames of a video that are looked at."""
 MOST_OBJECTS = 30
 """Predicted objects of an image that are looked at, the best of them."""
