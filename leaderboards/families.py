@@ -34,7 +34,7 @@ BY_DATASET: Mapping[tuple[str, Task], Form] = MappingProxyType(
         ("openimages", Task.DETECTION): result_lists.TABLE,
         ("openimages", Task.INSTANCE): result_lists.TABLE,
         ("odinw", Task.DETECTION): result_folders.COLLECTION,
-        ("seginw", Task.INSTANCE): result_folders.COLLECTION,
+        ("seginw", Task.INSTANCE): result_folders.SEGINW,
         ("bdd100k", Task.INSTANCE): instance_texts.BDD100K,
         ("mapillary", Task.INSTANCE): instance_texts.MAPILLARY,
         ("pascal_context", Task.SEMANTIC): label_pngs.WIDE,

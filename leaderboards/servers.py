@@ -77,7 +77,7 @@ RULES: Mapping[str, Rules] = MappingProxyType(
         "openimages_detection": Rules(refuses=("a test image without a row (by hearsay)",)),
         "openimages_instance": Rules(refuses=("a test image without a row (by hearsay)",)),
         "odinw": Rules(),
-        "seginw": Rules(),
+        "seginw": Rules(refuses=("a file that is no JSON", "another name than seginw_<data set>_val.json")),
         "bdd100k_semantic": _BDD,
         "bdd100k_instance": _BDD,
         "bdd100k_mot": Rules(refuses=("videos outside the split", "an id twice in a frame")),

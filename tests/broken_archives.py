@@ -330,5 +330,12 @@ CASES: list[Case] = [
     ("got10k_sot_test", first("*/*_001.txt", copied("GOT-10k_Test_000001_004.txt")), ["names or places"]),
     ("openimages_detection_challenge2019_val", first(TABLE, lines(lambda found: [*found, "0f,/m/01g317,1,0,1,0,1"])),
      ["results are of images outside the split"]),
+    ("seginw_instance_val", first("*.json", gone), ["1 of 25 files are missing"]),
+    ("seginw_instance_val", first("*.json", renamed("Airplane-Parts.json")),
+     ["1 of 25 files are missing", "belong to no"]),
+    ("seginw_instance_val", first("*.json", copied("readme.txt")), ["names or places"]),
+    ("seginw_instance_val", into("any"), []),
+    ("seginw_instance_val", into("shades"), ["25 of 25 files are missing", "names or places"]),
+    ("seginw_instance_val", lambda folder: (folder / "ade.json").write_text('{"ADE150-PQ": "1"}'), []),
 ]  # fmt: skip
-"""Every rule broken once. Two cases show what is free at a server."""
+"""Every rule broken once. Some cases show what is free at a server."""

@@ -32,6 +32,9 @@ from benchmark.row import Benchmark
 TABLES = Path(__file__).parent
 SHIFT = 1000
 """The label tables number the classes of the n-th data set from n * 1000."""
+PLAIN = "{}.json"
+SEGINW_RESULT = "seginw_{}_val.json"
+"""As the server's script reads them: github.com/microsoft/X-Decoder, branch seginw, eval_with_json."""
 EMPTY = "data sets without a result file taken as empty"
 
 
@@ -49,12 +52,14 @@ class WildLayout:
     """A folder of data sets.
 
     table: the CSV that lists them. columns: split -> the column that must hold 1; a split without one has all of them.
+    result: name of a data set's results.
     """
 
     roots: tuple[str, ...]
     how_to_get: str
     table: str
     columns: Mapping[str, str]
+    result: str = PLAIN
 
     def parts(self, row: Benchmark) -> list[Part]:
         """The data sets of a row, in the order of the label table."""
@@ -86,7 +91,7 @@ class WildLayout:
     def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
         """A JSON of objects for each data set."""
         one = (result_forms.MASKS if row.task is Task.INSTANCE else result_forms.BOXES).files["results.json"]
-        return (one_kind("results/<data set>.json", one),)
+        return tuple(one_kind(f"results/{name.format('<data set>')}", one) for name in dict.fromkeys(self._names))
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet
@@ -96,14 +101,14 @@ class WildLayout:
         groups = _by_part(samples.ids)
         found, notes, missing = dict[str, PredictionSet](), dict[str, int](), 0
         for name, ids in groups.items():
-            file = home / f"{name}.json"
-            if file.is_file():
+            file = next((one for one in (home / each.format(name) for each in self._names) if one.is_file()), None)
+            if file is not None:
                 found[name], own = _results(row, file, name, ids)
                 notes |= {note: notes.get(note, 0) + count for note, count in own.items()}
             else:
                 missing += 1
         if samples.ids and not found:
-            message = f"holds no result of any data set (expected names like {next(iter(groups))}.json)"
+            message = f"holds no result of any data set (expected names like {self.result.format(next(iter(groups)))})"
             raise DataError([Problem(place=str(path), message=message, remedy="Name results after their data sets")])
         empty = coco_results.no_results(needs_masks=row.task is Task.INSTANCE)
         return PredictionSet(samples.ids, lambda one: _prediction(found, one, empty)), (
@@ -117,7 +122,12 @@ class WildLayout:
             groups.setdefault(sample.sample_id.split("/")[0], []).append((sample, prediction))
         path.mkdir(parents=True, exist_ok=True)
         for name, pairs in groups.items():
-            coco_results.write_results(path / f"{name}.json", pairs, _numbering(name, (), row.label_set))
+            coco_results.write_results(path / self.result.format(name), pairs, _numbering(name, (), row.label_set))
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """Names of a data set's results that are read."""
+        return (self.result, PLAIN)
 
     def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
         """Deal the images of a row out to its data sets; one that several rows have holds the images of the first."""
@@ -298,6 +308,7 @@ ROWS = (
             how_to_get="Download seginw.zip, named in https://github.com/microsoft/X-Decoder (branch seginw)",
             table="seginw.csv",
             columns={},
+            result=SEGINW_RESULT,
         ),
         notes="An annotation with id 0 counts like any other, where pycocotools would take its match for an error. "
         f"{_UNSTATED}",
