@@ -24,7 +24,7 @@ from benchmark.contract import Instances, Rle, Truth, make_instances
 from benchmark.formats import json_lists
 from benchmark.formats.image_records import Image, read_images
 from benchmark.formats.listing import Entry, Listing
-from benchmark.formats.sound_annotations import FARTHEST, Columns, Sound
+from benchmark.formats.sound_annotations import FARTHEST, Box, Columns, Outlined, Sound, read_file
 from benchmark.formats.values import LARGEST, are_numbers, is_number, is_whole
 from benchmark.labels import LabelSet
 from benchmark.problems import Problem
@@ -75,13 +75,36 @@ def read(
 
     frame_of: file name -> picture. needs_masks: False reads boxes only.
     """
-    document = json_lists.open_lists(path, LISTS)
+    quick = read_file(path, needs_masks=needs_masks) if dialect.annotation is COCO.annotation else None
+    if quick is not None:
+        lists = {"images": quick.images, "annotations": quick.annotations, "categories": quick.categories}
+        listing = _listing(path, lists, frame_of, labels, needs_masks=needs_masks, dialect=dialect)
+        if listing is not None:
+            return listing
+    lists = json_lists.open_lists(path, LISTS)
+    listing = _listing(path, lists, frame_of, labels, needs_masks=needs_masks, dialect=dialect)
+    assert listing is not None
+    return listing
+
+
+def _listing(
+    path: Path,
+    document: Mapping[str, Sequence[Any]],
+    frame_of: Callable[[str], Path],
+    labels: LabelSet,
+    *,
+    needs_masks: bool,
+    dialect: Dialect,
+) -> Listing | None:
+    """The listing of the file's lists; None where annotations read as `Box` ask for a closer look."""
     records = [dialect.image(record) for record in document["images"]]
     images, problems = read_images(path, records, dialect.flaw)
     classes, of_classes = dialect.classes(path, document["categories"], labels)
     checker = _Checker(path, images, classes, needs_masks)
     annotations = document["annotations"]
     found = checker.check_all(annotations, dialect.annotation)
+    if found is None:
+        return None
     grouped = _Grouped.of(found.samples if isinstance(found, Columns) else found, list(images))
     table = _Table.of(found, grouped, classes) if isinstance(found, Columns) else None
     ordered = list(images.values())
@@ -90,7 +113,10 @@ def read(
     def truth(index: int) -> Truth:
         image, positions = ordered[index], grouped.positions(index)
         own = [dialect.annotation(annotations[place]) for place in positions] if needs_masks or table is None else []
-        drawn = masks_of([annotation["segmentation"] for annotation in own], image.size) if needs_masks else None
+        outlines = [
+            one.segmentation if isinstance(one, Outlined) else one["segmentation"] for one in own if needs_masks
+        ]
+        drawn = masks_of(outlines, image.size) if needs_masks else None
         objects = _instances(own, drawn, classes) if table is None else table.instances(grouped.bounds(index), drawn)
         return dialect.truth(by_id[image.sample_id], objects)
 
@@ -134,8 +160,10 @@ class _Checker:
         self.notes: Counter[str] = Counter()
         self.seen: set[int] = set()
 
-    def check_all(self, annotations: Sequence[Any], turned: Callable[[Any], Any]) -> Columns | Iterable[str | None]:
-        """`check` of all annotations, as columns if all are sound and at hand.
+    def check_all(
+        self, annotations: Sequence[Any], turned: Callable[[Any], Any]
+    ) -> Columns | Iterable[str | None] | None:
+        """`check` of all annotations, as columns if all are sound and at hand; None for a `Box` that is not.
 
         turned: a record of the file -> the record as COCO would write it.
         """
@@ -150,6 +178,8 @@ class _Checker:
             if found is not None:
                 self.notes[CLIPPED] = found.num_clipped
                 return found
+            if annotations and isinstance(annotations[0], Box):
+                return None
         return (self.check(position, turned(annotation)) for position, annotation in enumerate(annotations))
 
     def check(self, position: int, annotation: Any) -> str | None:

@@ -9,17 +9,68 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import attrgetter, itemgetter
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.formats.image_records import Image
+from benchmark.formats.json_files import decode_typed
 from benchmark.formats.values import LARGEST
 
+LARGEST_FILE = 2**25
+"""Bytes up to which a file is decoded at once."""
 FARTHEST = 1_000_000
 """Polygon coordinates up to here are rasterised; the official rasteriser counts in 32 bits."""
 _NUMBERS = {int, float}
+
+
+class Box(msgspec.Struct, frozen=True, gc=False):
+    """An annotation of which the box is looked at."""
+
+    id: int
+    image_id: int | str
+    category_id: int
+    bbox: tuple[float, float, float, float]
+    area: float
+    iscrowd: int
+
+
+class Outlined(Box, frozen=True, gc=False):
+    """An annotation of which the mask is looked at, too: polygons, or run lengths."""
+
+    segmentation: list[list[float]] | dict[str, Any]
+
+
+class BoxFile(msgspec.Struct, frozen=True):
+    """A file of annotations without masks, or whose masks nobody looks at."""
+
+    images: list[Any]
+    annotations: list[Box]
+    categories: list[Any]
+
+
+class OutlineFile(msgspec.Struct, frozen=True):
+    """A file of annotations with masks."""
+
+    images: list[Any]
+    annotations: list[Outlined]
+    categories: list[Any]
+
+
+def read_file(path: Path, *, needs_masks: bool) -> BoxFile | OutlineFile | None:
+    """A file of usual size in which the type of every field is as expected, else None."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+    except OSError:
+        return None
+    if len(data) > LARGEST_FILE:
+        return None
+    return decode_typed(data, OutlineFile) if needs_masks else decode_typed(data, BoxFile)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,18 +102,18 @@ class Sound:
     run_length_message: Callable[[Mapping[str, Any], tuple[int, int]], str]
 
     def check(self, annotations: Sequence[Any]) -> Columns | None:
-        """The annotations; None if any asks for a closer look."""
+        """The annotations, all as JSON objects or all as read by `read_file`; None if any asks for a closer look."""
         try:
             return self._check(annotations)
         except (KeyError, TypeError, ValueError, OverflowError, IndexError):
             return None
 
     def _check(self, annotations: Sequence[Any]) -> Columns | None:
-        ids = _whole([one["id"] for one in annotations])
-        categories = _whole([one["category_id"] for one in annotations])
-        crowds = _whole([one["iscrowd"] for one in annotations])
-        areas = _numbers([one["area"] for one in annotations])
-        boxes = [one["bbox"] for one in annotations]
+        names = ("id", "category_id", "iscrowd", "area", "bbox", "image_id")
+        is_typed = bool(annotations) and isinstance(annotations[0], Box)
+        getter = attrgetter if is_typed else itemgetter
+        own_ids, kinds, flags, sizes, boxes, owners = (list(map(getter(name), annotations)) for name in names)
+        ids, categories, crowds, areas = _whole(own_ids), _whole(kinds), _whole(flags), _numbers(sizes)
         flat = _numbers(list(chain.from_iterable(boxes)))
         is_sound = (
             len(np.unique(ids)) == len(ids)
@@ -73,14 +124,14 @@ class Sound:
             and (np.abs(areas) <= LARGEST).all()
             and (np.abs(flat) <= LARGEST).all()
             and set(map(len, boxes)) <= {4}
-            and set(map(type, boxes)) <= {list}
+            and set(map(type, boxes)) <= {tuple if is_typed else list}
         )
-        owners = [one["image_id"] for one in annotations]
         names = {owner: str(owner) for owner in set(owners)}
         if not is_sound or not set(names.values()) <= self.images.keys():
             return None
         samples = [names[owner] for owner in owners]
-        num_clipped = self._clipped(annotations, samples) if self.needs_masks else 0
+        masks = list(map(getter("segmentation"), annotations)) if self.needs_masks else []
+        num_clipped = self._clipped(masks, samples) if self.needs_masks else 0
         if num_clipped is None:
             return None
         return Columns(
@@ -93,12 +144,12 @@ class Sound:
             boxes=flat.reshape(-1, 4),
         )
 
-    def _clipped(self, annotations: Sequence[Any], samples: Sequence[str]) -> int | None:
+    def _clipped(self, segmentations: Sequence[Any], samples: Sequence[str]) -> int | None:
         """How many polygons reach over the border of their image; None if any mask is not sound."""
         polygons: list[Any] = []
         sizes: list[tuple[int, int]] = []
-        for annotation, sample_id in zip(annotations, samples, strict=True):
-            found, size = annotation["segmentation"], self.images[sample_id].size
+        for found, sample_id in zip(segmentations, samples, strict=True):
+            size = self.images[sample_id].size
             if type(found) is list and found:
                 polygons += found
                 sizes += [size] * len(found)
