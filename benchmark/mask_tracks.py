@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,8 @@ MORE = 80
 class MaskTracks(Sequence[Annotation]):
     """K tracks of T frames. object_id: int64 [K], all different. pixels: int64 [K, T], 0 where nothing is seen.
 
-    masks: one list a track, one entry a frame, None where the object is not seen. decode: turns an entry into run
-    lengths. build: index of a frame -> its objects.
+    masks: one list a track, one entry a frame, None where the object is not seen; bytes are compressed run lengths.
+    decode: turns an entry into run lengths. build: index of a frame -> its objects.
     """
 
     object_id: NDArray[np.int64]
@@ -49,30 +50,32 @@ class MaskTracks(Sequence[Annotation]):
 
 
 def shared_pixels(
-    found: Sequence[Sequence[Rle | None]], pixels: NDArray[np.int64], truth: Sequence[Sequence[Rle | None]]
+    found: Sequence[Sequence[bytes | None]],
+    pixels: NDArray[np.int64],
+    truth: Sequence[Sequence[bytes | None]],
+    size: tuple[int, int],
 ) -> NDArray[np.int64]:
     """Pixels that two tracks have in common in all frames together, int64 [D, G].
 
-    found, truth: D and G lists of one sound mask a frame, all of one size, None where nothing is seen. pixels: int64
-    [D, T], of the found masks.
+    found, truth: D and G lists of the compressed run lengths of one sound mask a frame, None where nothing is seen.
+    pixels: int64 [D, T], of the found masks. size: (height, width) of all.
     """
     common = np.zeros((len(found), len(truth)), np.int64)
-    size = next((mask.size for track in (*found, *truth) for mask in track if mask is not None), (1, 1))
     num_frames = pixels.shape[1]
     step = _frames_at_once(size, len(found) * len(truth))
     for start in range(0, num_frames, step):
         frames = range(start, min(start + step, num_frames))
-        wide = (size[0], size[1] * len(frames))
-        ours = _side_by_side(found, frames, wide)
-        theirs = _side_by_side(truth, frames, wide)
+        places, ours = _side_by_side(found, frames, size)
+        others, theirs = _side_by_side(truth, frames, size)
         if not ours or not theirs:
             continue
-        areas = np.array([pixels[row, index] for row, index, _ in ours], np.int64)
         # A crowd's IoU is the intersection over the first mask's area, from which rounding recovers the integer.
-        shares = masks.iou([one[2] for one in ours], [one[2] for one in theirs], np.ones(len(theirs), bool))
-        rows, columns = np.nonzero(shares)
-        owners = np.array([one[0] for one in ours])[rows], np.array([one[0] for one in theirs])[columns]
-        np.add.at(common, owners, np.rint(shares[rows, columns] * areas[rows]).astype(np.int64))
+        shares = masks.shares_of_texts(ours, theirs, (size[0], size[1] * len(frames)))
+        row, frame = np.divmod(places, num_frames)
+        cells = np.flatnonzero(shares)
+        one, other = np.divmod(cells, len(theirs))
+        counted = np.rint(shares.ravel()[cells] * pixels[row, frame][one]).astype(np.int64)
+        np.add.at(common, (row[one], others[other] // num_frames), counted)
     return common
 
 
@@ -82,19 +85,20 @@ def _frames_at_once(size: tuple[int, int], num_pairs: int) -> int:
 
 
 def _side_by_side(
-    tracks: Sequence[Sequence[Rle | None]], frames: range, size: tuple[int, int]
-) -> list[tuple[int, int, Rle]]:
-    """(track, frame, mask) of all masks in some frames, each moved to its frame's place in a picture of `size`.
+    tracks: Sequence[Sequence[bytes | None]], frames: range, size: tuple[int, int]
+) -> tuple[NDArray[np.int64], list[bytes]]:
+    """All masks in some frames, each moved to its frame's place in a picture in which they stand side by side.
 
-    Frames stand side by side, so that masks of different frames share no pixel.
+    So masks of different frames share no pixel. With places, int64 [N]: track x number of all frames + frame.
     """
-    area = size[0] * size[1] // len(frames)
-    return [
-        (row, index, Rle(size=size, counts=_moved(mask.counts, (index - frames.start) * area)))
+    area = size[0] * size[1]
+    shown = [
+        (row * len(track) + index, _moved(text, (index - frames.start) * area))
         for row, track in enumerate(tracks)
         for index in frames
-        if (mask := track[index]) is not None
+        if (text := track[index]) is not None
     ]
+    return np.array([place for place, _ in shown], np.int64), [text for _, text in shown]
 
 
 def _moved(counts: bytes, pixels: int) -> bytes:
@@ -105,10 +109,24 @@ def _moved(counts: bytes, pixels: int) -> bytes:
     while counts[stop] >= MORE:
         value |= (counts[stop] - MORE) << 5 * stop
         stop += 1
-    value = (value | (counts[stop] - 48) << 5 * stop) + pixels
-    symbols = bytearray()
-    while value > 15:
-        symbols.append(MORE + (value & 31))
-        value >>= 5
-    symbols.append(48 + value)
-    return bytes(symbols) + counts[stop + 1 :]
+    return _number((value | (counts[stop] - 48) << 5 * stop) + pixels) + counts[stop + 1 :]
+
+
+@cache
+def _heads() -> list[bytes]:
+    """The two symbols of every number of ten bits that goes on."""
+    return [bytes((MORE + (value & 31), MORE + (value >> 5))) for value in range(1 << 10)]
+
+
+def _number(value: int) -> bytes:
+    """The symbols of a number from 0 to 2**29 - 1, at least three."""
+    heads = _heads()
+    if value < 1 << 14:
+        return heads[value & 1023] + _TAILS[value >> 10]
+    if value < 1 << 24:
+        return heads[value & 1023] + heads[value >> 10 & 1023] + _TAILS[value >> 20]
+    return heads[value & 1023] + heads[value >> 10 & 1023] + heads[value >> 20] + _TAILS[0]
+
+
+_TAILS = [bytes((48 + value,)) for value in range(16)]
+"""The last symbol of a number that is not negative."""

@@ -158,6 +158,19 @@ def iou(
     return _pairwise([_to_coco(rle) for rle in detections], [_to_coco(rle) for rle in truths], flags)
 
 
+def shares_of_texts(masks: Sequence[bytes], others: Sequence[bytes], size: tuple[int, int]) -> NDArray[np.float64]:
+    """Share of each of N masks that each of M covers, float64 [N, M]. masks, others: compressed run lengths.
+
+    size: (height, width) of all.
+    """
+    stated = list(size)
+    return _pairwise(
+        [{"size": stated, "counts": text} for text in masks],
+        [{"size": stated, "counts": text} for text in others],
+        np.ones(len(others), bool),
+    )
+
+
 def box_iou(
     detections: NDArray[np.float64], truths: NDArray[np.float64], is_crowd: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:

@@ -275,7 +275,9 @@ def test_tracks_side_by_side_share_the_pixels_of_their_frames(seed: int) -> None
     size, num_frames = (int(dice.integers(3, 40)), int(dice.integers(3, 40))), int(dice.integers(1, 9))
     sides = [[[dice.random(size) < dice.random() for _ in range(num_frames)] for _ in range(3)] for _ in range(2)]
     shown = [[[None if dice.random() < 0.3 else mask for mask in track] for track in side] for side in sides]
-    found, truth = ([[None if one is None else masks.encode(one) for one in track] for track in side] for side in shown)
+    found, truth = (
+        [[None if one is None else masks.encode(one).counts for one in track] for track in side] for side in shown
+    )
     pixels = np.array([[0 if one is None else int(one.sum()) for one in track] for track in shown[0]])
     empty = [
         [None if count == 0 else one for one, count in zip(*pair, strict=True)]
@@ -288,10 +290,10 @@ def test_tracks_side_by_side_share_the_pixels_of_their_frames(seed: int) -> None
     for most in (mask_tracks.LONGEST, 2 * size[0] * size[1], 1):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(mask_tracks, "LONGEST", most)
-            assert mask_tracks.shared_pixels(empty, pixels, truth).tolist() == expected
+            assert mask_tracks.shared_pixels(empty, pixels, truth, size).tolist() == expected
 
 
 def test_more_than_a_byte_of_masks_is_compared_in_one_call() -> None:
-    mask = masks.encode(np.ones((4, 5), bool))
+    mask = masks.encode(np.ones((4, 5), bool)).counts
     many, pixels = [[mask] * 30] * 12, np.full((12, 30), 20)
-    assert (mask_tracks.shared_pixels(many, pixels, many[:10]) == 600).all()
+    assert (mask_tracks.shared_pixels(many, pixels, many[:10], (4, 5)) == 600).all()

@@ -70,7 +70,7 @@ class CocoAP:
         overlap = image_batches.compare(self.iou_type, found, truth, founds, truths, truths.is_crowd)
         rows = _match_all(overlap, founds, truths)
         return [
-            _cut(sample.sample_id, rows, founds.bounds(place), truths.bounds(place))
+            cut(sample.sample_id, rows, founds.bounds(place), truths.bounds(place))
             for place, (sample, _) in enumerate(pairs)
         ]
 
@@ -86,7 +86,7 @@ def score_names(max_dets: Sequence[int]) -> tuple[str, ...]:
 
 
 def pool(stats: Sequence[Stats], labels: LabelSet, max_dets: tuple[int, ...]) -> Pooled:
-    """Scores of statistics that hold the rows of `match_class`, over the things of `labels`; `max_dets` ascends."""
+    """Scores of statistics that hold the rows of `EMPTY`, over the things of `labels`; `max_dets` ascends."""
     rows = frames.columns(stats, EMPTY)
     arrays = rows.arrays
     ranking = Ranking.of(np.flatnonzero(labels.is_thing), arrays["class_index"], arrays["score"])
@@ -107,7 +107,7 @@ def pool(stats: Sequence[Stats], labels: LabelSet, max_dets: tuple[int, ...]) ->
 
 
 def stats_of(sample_id: str, parts: Sequence[Mapping[str, NDArray[Any]]]) -> Stats:
-    """Statistics of one sample from the rows of its classes, see `match_class`. parts: name -> array [rows, ...]."""
+    """Statistics of one sample from the rows of its classes, named as in `EMPTY`. parts: name -> array [rows, ...]."""
     rows = {name: np.concatenate([nothing, *(part[name] for part in parts)]) for name, nothing in EMPTY.items()}
     return Stats(sample_id=sample_id, arrays=rows)
 
@@ -121,33 +121,39 @@ def rank(classes: NDArray[np.int64], scores: NDArray[np.float64], class_index: i
     return members[np.argsort(-scores[members], kind="stable")][:most]
 
 
-def match_class(
-    class_index: int,
-    scores: NDArray[np.float64],
-    ious: NDArray[np.float64],
-    *,
-    areas: NDArray[np.float64],
-    is_crowd: NDArray[np.bool_],
-    truth_areas: NDArray[np.float64],
-    ranges: NDArray[np.float64] = AREA_RANGES,
-) -> dict[str, NDArray[Any]]:
-    """What is kept of one class in one sample: a row a detection and a row a truth, named as in `EMPTY`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """One class in one sample, D detections by falling score and G truths.
 
-    scores: float64 [D], falling. ious: float64 [D, G]. areas: float64 [D]. is_crowd: bool [G].
-    truth_areas: float64 [G]. ranges: float64 [A, 2], both ends included.
+    score, area: float64 [D]. iou: float64 [D, G]. is_crowd: bool [G]. truth_area: float64 [G].
     """
-    is_ignored = is_crowd | _is_outside(truth_areas, ranges)
-    is_matched, is_void = match(ious, is_crowd, is_ignored)
-    is_void |= ~is_matched & _is_outside(areas, ranges)[:, None, :]
-    return {
-        "class_index": np.full(len(scores), class_index),
-        "score": scores,
-        "rank": np.arange(len(scores)),
-        "is_hit": np.moveaxis(is_matched & ~is_void, -1, 0),
-        "is_false": np.moveaxis(~is_matched & ~is_void, -1, 0),
-        "truth_class": np.full(is_ignored.shape[1], class_index),
-        "truth_counts": ~is_ignored.T,
-    }
+
+    class_index: int
+    score: NDArray[np.float64]
+    area: NDArray[np.float64]
+    iou: NDArray[np.float64]
+    is_crowd: NDArray[np.bool_]
+    truth_area: NDArray[np.float64]
+
+
+def match_contests(contests: Sequence[Contest], ranges: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    """Rows of all contests, in their order, named as in `EMPTY`. ranges: float64 [A, 2], both ends included."""
+    names = ("score", "area", "is_crowd", "truth_area")
+    joined = {name: np.concatenate([np.zeros(0), *(getattr(one, name) for one in contests)]) for name in names}
+    sizes = np.array([one.iou.shape for one in contests], np.int64).reshape(-1, 2)
+    found, truths = sizes.T
+    group = np.repeat(np.arange(len(contests)), found)
+    num, first = truths[group], (np.cumsum(truths) - truths)[group]
+    detection = np.repeat(np.arange(len(group)), num)
+    inner = np.arange(len(detection)) - np.repeat(np.cumsum(num) - num, num)
+    iou = np.concatenate([np.zeros(0), *(one.iou.ravel() for one in contests)])
+    pairs = Pairs(detection=detection, truth=np.repeat(first, num) + inner, iou=iou)
+    is_crowd, classes = joined["is_crowd"].astype(bool), np.array([one.class_index for one in contests], np.int64)
+    is_ignored = is_crowd[:, None] | _is_outside(joined["truth_area"], ranges).T
+    rows = _judged(pairs, group, joined["area"], is_crowd, is_ignored, ranges)
+    rank = np.arange(len(group)) - np.repeat(np.cumsum(found) - found, found)
+    kept = {"class_index": classes[group], "score": joined["score"], "rank": rank}
+    return {**kept, **rows, "truth_class": np.repeat(classes, truths), "truth_counts": ~is_ignored}
 
 
 def match(
@@ -165,20 +171,32 @@ def match(
 def _match_all(overlap: Pairs, founds: Side, truths: Side) -> dict[str, NDArray[Any]]:
     """Rows of all detections and truths of a batch, named as in `EMPTY`."""
     is_ignored = truths.is_crowd[:, None] | _is_outside(truths.area, AREA_RANGES).T
-    is_matched, is_void = greedy_matches.match(overlap, image_batches.groups(founds), truths.is_crowd, is_ignored)
-    is_void |= ~is_matched & _is_outside(founds.area, AREA_RANGES).T[:, :, None]
+    group = image_batches.groups(founds)
     return {
         "class_index": founds.class_index,
         "score": founds.score,
         "rank": greedy_matches.ranks(founds.image, founds.class_index),
-        "is_hit": is_matched & ~is_void,
-        "is_false": ~is_matched & ~is_void,
+        **_judged(overlap, group, founds.area, truths.is_crowd, is_ignored, AREA_RANGES),
         "truth_class": truths.class_index,
         "truth_counts": ~is_ignored,
     }
 
 
-def _cut(sample_id: str, rows: Mapping[str, NDArray[Any]], found: slice, truth: slice) -> Stats:
+def _judged(
+    overlap: Pairs,
+    group: NDArray[np.int64],
+    areas: NDArray[np.float64],
+    is_crowd: NDArray[np.bool_],
+    is_ignored: NDArray[np.bool_],
+    ranges: NDArray[np.float64],
+) -> dict[str, NDArray[np.bool_]]:
+    """Which detections are hits and which are false; arguments as of `greedy_matches.match`. areas: float64 [D]."""
+    is_matched, is_void = greedy_matches.match(overlap, group, is_crowd, is_ignored)
+    is_void |= ~is_matched & _is_outside(areas, ranges).T[:, :, None]
+    return {"is_hit": is_matched & ~is_void, "is_false": ~is_matched & ~is_void}
+
+
+def cut(sample_id: str, rows: Mapping[str, NDArray[Any]], found: slice, truth: slice) -> Stats:
     """The statistics of one image of a batch. found, truth: its rows."""
     own = {name: column[truth if name.startswith("truth") else found] for name, column in rows.items()}
     return Stats(sample_id=sample_id, arrays=own)

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark import masks
-from benchmark.contract import Annotation, Instances, Pooled, Prediction, Rle, Sample, Stats, Tracks
+from benchmark.contract import Annotation, Instances, Pooled, Prediction, Sample, Stats, Tracks
 from benchmark.labels import LabelSet
 from benchmark.mask_tracks import MaskTracks, shared_pixels
 from benchmark.metrics import average_precision
+from benchmark.metrics.average_precision import Contest
 from benchmark.metrics.entry import MetricEntry, Protocol
 from benchmark.problems import BenchmarkError
 
@@ -37,23 +38,38 @@ class TrackAP:
 
     def measure(self, sample: Sample, prediction: Prediction) -> Stats:
         """Match the tracks of one video; keeps a row a detection and a row a truth."""
+        return self.measure_many([(sample, prediction)])[0]
+
+    def measure_many(self, pairs: Sequence[tuple[Sample, Prediction]]) -> list[Stats]:
+        """`measure` of several videos, whose tracks are matched together."""
+        videos = [self._contests(sample, prediction) for sample, prediction in pairs]
+        rows = average_precision.match_contests([one for contests in videos for one in contests], AREA_RANGES)
+        found, truths = (
+            np.cumsum([0, *(sum(one.iou.shape[side] for one in contests) for contests in videos)]).tolist()
+            for side in (0, 1)
+        )
+        return [
+            average_precision.cut(sample.sample_id, rows, slice(*found[n : n + 2]), slice(*truths[n : n + 2]))
+            for n, (sample, _) in enumerate(pairs)
+        ]
+
+    def _contests(self, sample: Sample, prediction: Prediction) -> list[Contest]:
+        """The classes of one video."""
         truth, found = _sides(sample, prediction)
         rivals = self._rivals(truth.tracks, found.tracks)
         sums = _Sums.of(truth, found, rivals)
         ious, areas = sums.ious(), sums.mean_areas()
-        parts = [
-            average_precision.match_class(
-                one.class_index,
-                found.tracks.score[one.ranked],
-                ious[np.ix_(one.ranked, one.truths)],
-                areas=areas[one.ranked],
+        return [
+            Contest(
+                class_index=one.class_index,
+                score=found.tracks.score[one.ranked],
+                area=areas[one.ranked],
+                iou=ious[one.ranked[:, None], one.truths],
                 is_crowd=truth.tracks.is_crowd[one.truths],
-                truth_areas=truth.tracks.area[one.truths],
-                ranges=AREA_RANGES,
+                truth_area=truth.tracks.area[one.truths],
             )
             for one in rivals
         ]
-        return average_precision.stats_of(sample.sample_id, parts)
 
     def pool(self, stats: Sequence[Stats]) -> Pooled:
         """Sort each class by score once; the returned function repeats, cuts and integrates."""
@@ -140,13 +156,15 @@ class _Sums:
             rival=(rival[0].tolist(), rival[1].tolist()),
         )
         if isinstance(found.frames, MaskTracks) and isinstance(truth.frames, MaskTracks):
-            sums.add_tracks(found.frames, truth.frames, rivals)
+            sums.add_tracks(found.frames, truth.frames, rivals, found.sample.size)
             return sums
         for (found_rows, found_frame), (truth_rows, truth_frame) in zip(found.shown(), truth.shown(), strict=True):
             sums.add(found_rows, found_frame, truth_rows, truth_frame)
         return sums
 
-    def add_tracks(self, found: MaskTracks, truth: MaskTracks, rivals: Sequence[_Rivals]) -> None:
+    def add_tracks(
+        self, found: MaskTracks, truth: MaskTracks, rivals: Sequence[_Rivals], size: tuple[int, int]
+    ) -> None:
         """Add all frames, whose tracks are in the order of the sums: what `add` does, with a call for each class."""
         self.found[:] = found.pixels.sum(axis=1)
         self.truth[:] = truth.pixels.sum(axis=1)
@@ -154,11 +172,11 @@ class _Sums:
         for one in rivals:
             if len(one.ranked) and len(one.truths):
                 ours, theirs = (
-                    [_decoded(side, row) for row in rows.tolist()]
+                    [_texts(side, row) for row in rows.tolist()]
                     for side, rows in ((found, one.ranked), (truth, one.truths))
                 )
                 cells = np.ix_(one.ranked, one.truths)
-                self.common[cells] = shared_pixels(ours, found.pixels[one.ranked], theirs)
+                self.common[cells] = shared_pixels(ours, found.pixels[one.ranked], theirs, size)
 
     def add(self, rows: list[int], shown: Instances, truths: list[int], answer: Instances) -> None:
         """Add one frame. rows, truths: positions of the tracks of the masks of `shown` and `answer`."""
@@ -190,10 +208,12 @@ class _Sums:
         return self.found / np.maximum(self.num_shown, 1)
 
 
-def _decoded(tracks: MaskTracks, row: int) -> list[Rle | None]:
-    """The masks of a track that have a pixel, one a frame."""
-    pairs = zip(tracks.masks[row], tracks.pixels[row].tolist(), strict=True)
-    return [tracks.decode(mask) if mask is not None and area else None for mask, area in pairs]
+def _texts(tracks: MaskTracks, row: int) -> list[bytes | None]:
+    """The compressed run lengths of a track's masks that have a pixel, one a frame."""
+    return [
+        (mask if isinstance(mask, bytes) else tracks.decode(mask).counts) if mask is not None and area else None
+        for mask, area in zip(tracks.masks[row], tracks.pixels[row].tolist(), strict=True)
+    ]
 
 
 def _counted(shown: Instances) -> NDArray[np.float64]:
