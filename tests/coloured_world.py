@@ -6,7 +6,6 @@ its blue channel the score of whatever is found there, in hundredths. It keeps a
 
 from __future__ import annotations
 
-import gc
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -91,7 +90,6 @@ class ColourDetector:
     def look(self, frame: NDArray[np.uint8]) -> Picture:
         picture = Picture(pixels=frame)
         self.looks.append(weakref.ref(picture))
-        gc.collect()
         self.most_alive = max(self.most_alive, sum(one() is not None for one in self.looks))
         return picture
 

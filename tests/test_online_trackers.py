@@ -81,6 +81,14 @@ def test_what_was_background_in_the_last_frame_takes_detections_from_tracks() ->
     assert ids(BoxTracker(BoxTrackerRules(background_frames=0)), frames) == [[0, NO_TRACK], [0]]
 
 
+def test_background_that_overlaps_a_better_detection_is_not_remembered() -> None:
+    first = seen("ab", scores=(0.9, 0.35))
+    overlapping = replace(first, overlap=np.array([[1, 0.5], [0.5, 1]], np.float32))
+    later = replace(seen("b"), embedding=0.8 * seen("b").embedding + 0.2 * seen("a").embedding)
+    assert ids(BoxTracker(), [first, later])[-1] == [1]
+    assert ids(BoxTracker(), [overlapping, later])[-1] == [0]
+
+
 def test_boxes_keep_their_class_and_masks_need_not() -> None:
     frames = [seen("a", classes=(0,)), seen("a", classes=(1,))]
     assert ids(BoxTracker(), frames) == [[0], [1]]

@@ -249,8 +249,7 @@ def test_one_frame_is_in_memory_and_looked_at_once(task: Task, num_frames: int) 
     sample = sample_of(task, num_frames, **PROMPTS[task])
     prediction = PromptedSegmenter(detector, rules=rules()).predict([reader(i) for i in range(num_frames)], sample)
     assert reads == list(range(num_frames)) and len(detector.looks) == num_frames
-    # The one that is looked at, and the one before it until it is let go.
-    assert detector.most_alive <= 2
+    assert detector.most_alive == 1
     is_shown = task in (Task.SOT, Task.VOS)
     assert len(detector.finds) == num_frames - is_shown and len(prediction.frames) == num_frames
     assert detector.num_asked == (0 if is_shown else 1)
