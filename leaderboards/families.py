@@ -55,7 +55,7 @@ BY_DATASET: Mapping[tuple[str, Task], Form] = MappingProxyType(
         ("ref_youtube_vos", Task.RVOS): frame_folders.REF_YOUTUBE_VOS,
         ("revos", Task.RVOS): frame_folders.NAMED_EXPRESSIONS,
         ("reasonvos", Task.RVOS): frame_folders.NAMED_EXPRESSIONS,
-        ("tao", Task.MOT): result_lists.ANSWERS,
+        ("tao", Task.MOT): result_lists.TAO,
         ("kitti", Task.MOTS): track_texts.KITTI_MOTS,
         ("motschallenge", Task.MOTS): track_texts.MOTS_CHALLENGE,
         ("trackingnet", Task.SOT): track_texts.TRACKINGNET,

@@ -2,9 +2,11 @@
 
     detections_test-dev2017_<system>_results.zip   holds detections_test-dev2017_<system>_results.json
     <anything>.zip                                 holds results.json: YouTube-VIS and OVIS
+    <anything>.zip                                 holds TAO_train.json, TAO_val.json and TAO_test.json
     <anything>.json, <anything>.csv                taken as they are: LVIS at EvalAI, Open Images at Kaggle
 
-COCO's and LVIS' rules: https://cocodataset.org/#upload, https://www.lvisdataset.org/challenge_2021.
+COCO's and LVIS' rules: https://cocodataset.org/#upload, https://www.lvisdataset.org/challenge_2021. TAO's server
+wants the results of all splits, if need be empty ones: https://github.com/TAO-Dataset/tao (docs/evaluation.md).
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.contract import SampleSet
 from benchmark.formats import json_lists
 from benchmark.formats.coco_results import STRIPPED
 from benchmark.formats.open_images_results import ELSEWHERE
 from benchmark.problems import DataError
 from benchmark.row import Benchmark
-from leaderboards.forms import Contents, Form, Inspection
+from leaderboards.forms import Contents, Form, Inspection, Size
 from leaderboards.problems import Problem, error, listed, warning
 
 SYSTEM = r"[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -49,6 +52,36 @@ class ResultFile(Form):
         of_kind = [name for name in contents.files if name.endswith(Path(self.place).suffix)]
         named = [name for name in of_kind if self.is_possible(row, name)] or of_kind
         return contents.folder / named[0] if len(named) == 1 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EverySplit(Form):
+    """One file a split, of which the row's own is read; the others may be empty lists."""
+
+    splits: tuple[str, ...]
+
+    def needed(self, row: Benchmark, samples: SampleSet, contents: Contents) -> dict[str, Size | None]:
+        """A file for each split."""
+        return dict.fromkeys(map(self.place.format, self.splits))
+
+    def is_possible(self, row: Benchmark, name: str) -> bool:
+        """Nothing else."""
+        return name in map(self.place.format, self.splits)
+
+    def results(self, row: Benchmark, contents: Contents) -> Path | None:
+        """The file of the row's split."""
+        path = contents.folder / self.place.format(row.split)
+        return path if path.is_file() else None
+
+    def place_of(self, row: Benchmark, system: str) -> str:
+        """The name of the row's file."""
+        return self.place.format(row.split)
+
+    def finish(self, row: Benchmark, folder: Path) -> None:
+        """Empty lists for the splits that are not answered."""
+        for name in map(self.place.format, self.splits):
+            if not (folder / name).exists():
+                (folder / name).write_text("[]", encoding="utf-8")
 
 
 def one_file(looked: Inspection) -> Iterator[Problem]:
@@ -141,5 +174,6 @@ COCO = ResultFile(
 LVIS = ResultFile(archive="lvis_{split}_{system}_results.json", place="results.json", rules=_COCO_RULES)
 ONE_LIST = ResultFile(archive="{row}_{system}.json", place="results.json", rules=_COCO_RULES)
 VIDEO_INSTANCES = ResultFile(place="results.json", rules=(one_file, sound_entries, some_tracks))
+TAO = EverySplit(place="TAO_{}.json", splits=("train", "val", "test"))
 TABLE = ResultFile(archive="{row}_{system}.csv", place="results.csv", rules=(one_file, no_other_images))
 ANSWERS = ResultFile(place="results.json", rules=(one_file,))

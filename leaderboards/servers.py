@@ -100,7 +100,9 @@ RULES: Mapping[str, Rules] = MappingProxyType(
         "mot17": _MOT,
         "mot20": _MOT,
         "motschallenge": Rules(submissions=_MOT.submissions, refuses=(*_MOT.refuses, "masks that overlap")),
-        "tao": _MOT,
+        "tao": Rules(
+            submissions=_MOT.submissions, refuses=(NO_FOLDER, "a missing split's file (an empty list is taken)")
+        ),
         "kitti_mots": Rules(
             submissions="one in 72 hours",
             size="500 MB of unpacked files",

@@ -54,13 +54,15 @@ class TaoLayout:
     def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
         """COCO's list of boxes, each with its track."""
         holds = '[{"image_id", "category_id", "bbox": [x, y, width, height], "score", "track_id"}]'
-        return (one_kind("results.json", holds),)
+        official = one_kind(f"results/TAO_{row.split}.json", f"{holds}, beside those of the other splits")
+        return (one_kind("results.json", holds), official)
 
     def read_predictions(
         self, row: Benchmark, path: Path, samples: SampleSet
     ) -> tuple[PredictionSet, Mapping[str, int]]:
-        """A result JSON."""
-        return tao_results.read_results(the_file(path, row), samples, row.label_set), {}
+        """A result JSON, or the folder of the server's archive that holds it."""
+        inner = path / f"TAO_{row.split}.json"
+        return tao_results.read_results(inner if inner.is_file() else the_file(path, row), samples, row.label_set), {}
 
     def write_predictions(self, row: Benchmark, path: Path, predictions: Iterable[tuple[Sample, Prediction]]) -> None:
         """The same form."""
