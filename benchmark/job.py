@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import catalog, intervals, labels, record, scoring, store
+from benchmark.answer_boxes import in_form
 from benchmark.catalog import Benchmark
 from benchmark.contract import Metric, Prediction, Sample, SampleSet, Scores, Stats, Task
 from benchmark.problems import UsageError
@@ -108,7 +109,7 @@ def run_job(
     store.write_json(directory / JOB, identity)
     started = time.perf_counter()
     metric = catalog.build_metric(row, job.protocol)
-    seconds = _fill(chosen, predictor, metric, directory, report)
+    seconds = _fill(chosen, _in_form_of(row, predictor), metric, directory, report)
     stats = list(store.open_stats(directory, chosen.ids))
     scores = _with_coverage(metric.pool(stats)(None), samples.ids, stats)
     lawful.check(row.metric, scores, stats)
@@ -192,6 +193,11 @@ def _fill(
             if report is not None:
                 report(index + 1, len(samples))
     return seconds
+
+
+def _in_form_of(row: Benchmark, predictor: Predictor) -> Predictor:
+    """The predictor with boxes as the row's files have them."""
+    return lambda sample: in_form(predictor(sample), row.boxes, sample.size)
 
 
 def _with_coverage(scores: Scores, expected: Sequence[str], stats: Sequence[Stats]) -> Scores:

@@ -48,11 +48,15 @@ class Suite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRow:
-    """A row and its data. samples: None where nothing was found, or is not generated yet. reason: why it is not run."""
+    """A row and its data. samples: None where nothing was found, or is not generated yet. reason: why it is not run.
+
+    data_root: where it was found, if that is another place than the plan's.
+    """
 
     benchmark: Benchmark
     samples: SampleSet | None = None
     reason: str | None = None
+    data_root: Path | None = None
 
     @property
     def is_run(self) -> bool:
@@ -235,7 +239,8 @@ def with_mini_data(plan: Plan, data_root: Path) -> Plan:
     for row in plan.running:
         is_shared = miniatures.is_generated(row.benchmark)
         root = data_root if is_shared else miniatures.root_of(row.benchmark, catalog.rows())
-        by_name[row.benchmark.name] = open_rows([row.benchmark], root, is_mini=True)[0]
+        opened = open_rows([row.benchmark], root, is_mini=True)[0]
+        by_name[row.benchmark.name] = opened if is_shared else replace(opened, data_root=root)
     rows = tuple(by_name.get(row.benchmark.name, row) for row in plan.rows)
     return replace(plan, rows=rows, data_root=data_root)
 
@@ -282,7 +287,7 @@ def needed_trainings(
 
 def answered(rows: Iterable[PlannedRow], system: SystemLike) -> tuple[PlannedRow, ...]:
     """The rows, those that the system was not made for with the reason why they are not run."""
-    known = ", ".join(training.label_set for training in system.trainings)
+    known = ", ".join(dict.fromkeys(_answered_by(training) for training in system.trainings))
     reason = f"{system.name}:{system.variant} answers {known}"
     return tuple(
         row if answering(system.trainings, row) is not None else replace(row, reason=row.reason or reason)
@@ -290,16 +295,39 @@ def answered(rows: Iterable[PlannedRow], system: SystemLike) -> tuple[PlannedRow
     )
 
 
+def check_tasks(rows: Iterable[PlannedRow], system: SystemLike) -> None:
+    """Raise UsageError, one line a row, where no label set matters but the system does not answer the row's task."""
+    if not any("tasks" in training.config for training in system.trainings):
+        return
+    known = ", ".join(dict.fromkeys(_answered_by(training) for training in system.trainings))
+    errors = [
+        f"{row.benchmark.name} is a row of the task {row.benchmark.task}, which {system.name}:{system.variant} does not "
+        f"answer. It answers {known}."
+        for row in rows
+        if answering(system.trainings, row) is None
+    ]
+    if errors:
+        raise UsageError("\n".join(errors))
+
+
 def answering(trainings: Iterable[TrainingLike], row: PlannedRow) -> str | None:
     """The label set of the training that answers a row, `ANY_LABEL_SET` where one answers all; None without one.
 
-    A training of a closed label set answers pictures only.
+    A training of a closed label set answers pictures only, one of any label set the `tasks` of its config, or all.
     """
     for training in trainings:
         is_closed = training.label_set != ANY_LABEL_SET
-        if not is_closed or (training.label_set == row.benchmark.labels and row.benchmark.task in PICTURE_TASKS):
+        answered_tasks = PICTURE_TASKS if is_closed else training.config.get("tasks", tuple(Task))
+        if row.benchmark.task in answered_tasks and (not is_closed or training.label_set == row.benchmark.labels):
             return training.label_set
     return None
+
+
+def _answered_by(training: TrainingLike) -> str:
+    """What a training answers, for people: its label set, or its tasks."""
+    if training.label_set != ANY_LABEL_SET or "tasks" not in training.config:
+        return training.label_set
+    return ", ".join(training.config["tasks"])
 
 
 def answering_sets(trainings: Sequence[TrainingLike], rows: Iterable[PlannedRow]) -> tuple[str, ...]:
@@ -371,6 +399,7 @@ def describe(plan: Plan, command: Sequence[str]) -> dict[str, Any]:
             "state": "run" if row.is_run else "not run",
             "reason": row.reason,
             "num_samples": num_samples(plan, row) if row.is_run else 0,
+            "data_root": None if row.data_root is None else str(row.data_root.resolve()),
         }
         for row in plan.rows
     ]

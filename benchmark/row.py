@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 
 from benchmark import labels as label_sets
 from benchmark.annotated import Scenes
+from benchmark.answer_boxes import BoxForm
 from benchmark.contract import Prediction, PredictionSet, Sample, SampleSet, Task
 from benchmark.formats import archives
 from benchmark.formats.listing import Listing
@@ -97,6 +98,7 @@ class Benchmark:
     split: the layout's own word ("val2017", "val").   num_samples: size of the official split, enforced on official
     data; 0 where nobody states it.   truth: "public", "private" or "later".   version: rises whenever a change moves a
     number.   notes: deviations from the official tool, and what to know.   layout: how its data set lies on disk.
+    boxes: how the files of its answers write boxes, see `benchmark.answer_boxes`.
     cluster: sample id -> what intervals draw as a whole, the video of an expression; None: every sample on its own.
     """
 
@@ -115,6 +117,7 @@ class Benchmark:
     version: int = 1
     notes: str = ""
     is_train: bool = False
+    boxes: BoxForm = "xywh"
     cluster: Callable[[str], str] | None = None
 
     @property

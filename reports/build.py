@@ -75,7 +75,7 @@ def _tables(run: Run) -> list[Table]:
     tables = [summary.headline_table([run], numbers), summary.published_table([run], numbers)]
     tables += [
         summary.scores_table(run.records, task)
-        for task in summary.TASKS
+        for task in summary.FAMILIES
         if any(record.task == task for record in run.records)
     ]
     tables += [summary.per_class_table(record) for record in run.records if record.per_class]

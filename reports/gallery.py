@@ -12,8 +12,10 @@ from pathlib import Path
 
 from benchmark import catalog, labels, store
 from benchmark.contract import Metric, PredictionSet, Sample, SampleSet, Stats, sample_order
+from reports.clips import clip_panel
 from reports.records import Record, Run
-from reports.render import Panel, Tile, describe, draw, panel, read_image
+from reports.render import Panel, Tile, describe, draw, panel
+from reports.sources import read_image
 from reports.summary import TASKS
 from reports.tables import percent
 
@@ -49,7 +51,7 @@ def panels(record: Record, samples: SampleSet, predictions: PredictionSet) -> tu
     positions = {sample_id: index for index, sample_id in enumerate(samples.ids)}
     label_set = labels.load(row.labels)
     return tuple(
-        panel(
+        (clip_panel if len(samples[positions[choice.sample_id]].frames) > 1 else panel)(
             samples[positions[choice.sample_id]],
             predictions[choice.sample_id],
             label_set,

@@ -20,7 +20,7 @@ from markupsafe import Markup, escape
 from reports.published import PublishedNumber, headline
 from reports.records import Record, Run
 from reports.render import Panel, to_webp
-from reports.summary import TASKS, benchmark_names, coverage, in_order
+from reports.summary import FAMILIES, benchmark_names, coverage, in_order
 from reports.tables import Cell, Score, Table, interval, is_numeric, percent, text
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -82,7 +82,7 @@ def _context(report: Report, numbers: Sequence[PublishedNumber]) -> dict[str, An
         "is_mini": run.is_mini,
         "facts": _facts(run, shown),
         "groups": score_board(run, numbers),
-        "tasks": [task for task in TASKS if any(record.task == task for record in run.records)],
+        "tasks": [task for task in FAMILIES if any(record.task == task for record in run.records)],
         "task_of": {record.display_name: record.task for record in run.records},
         "per_class": [n for n in benchmark_names(run.records) if f"per_class_{n}" in report.tables],
         "label_sets": sorted(run.curves, key=lambda name: (not name.startswith("coco_panoptic"), name)),

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmark import masks
-from benchmark.contract import Annotation, Instances, LabelMap, Panoptic, Prediction, Sample
+from benchmark.contract import Annotation, Instances, LabelMap, Panoptic, Prediction, Sample, Task
 from benchmark.labels import LabelClass, LabelSet
-from benchmark.problems import DataError, Problem
+from reports.sources import read_image
 
 Picture = NDArray[np.uint8]
 """uint8 [H, W, 3], RGB."""
@@ -28,7 +28,7 @@ TILE_WIDTH = 384
 MIN_SCORE = 0.5
 _MAX_OBJECTS = 30
 _VOID = (128, 128, 128)
-_OBJECTS = (
+OBJECT_COLOURS = (
     *((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233)),
     *((148, 103, 189), (240, 228, 66), (127, 127, 127), (188, 80, 80)),
 )
@@ -45,13 +45,17 @@ class Tile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """One sample. rank: "best", "median", "worst" or another reason to show it. legend: (class name, colour)."""
+    """One sample. rank: "best", "median", "worst" or another reason to show it. legend: (class name, colour).
+
+    question: what the model was asked where every sample has its own question, as an expression; else "".
+    """
 
     sample_id: str
     rank: str
     score_text: str
     tiles: tuple[Tile, ...]
     legend: tuple[tuple[str, tuple[int, int, int]], ...]
+    question: str = ""
 
 
 def panel(sample: Sample, prediction: Prediction, labels: LabelSet, *, rank: str, score_text: str = "") -> Panel:
@@ -66,21 +70,19 @@ def panel(sample: Sample, prediction: Prediction, labels: LabelSet, *, rank: str
     seen = {index: None for _, frame in answers for index in _classes(frame, labels)}
     legend = tuple((labels.everything[index].name, labels.everything[index].color) for index in sorted(seen))
     named = legend if not isinstance(prediction.frames[0], Instances) else ()
-    return Panel(sample_id=sample.sample_id, rank=rank, score_text=score_text, tiles=tuple(tiles), legend=named)
+    return Panel(
+        sample_id=sample.sample_id,
+        rank=rank,
+        score_text=score_text,
+        tiles=tuple(tiles),
+        legend=named,
+        question=question_of(sample),
+    )
 
 
-def read_image(sample: Sample) -> Picture:
-    """The first frame of a sample."""
-    try:
-        with sample.frames[0].open("rb") as file, Image.open(file) as picture:
-            return np.asarray(picture.convert("RGB"))
-    except OSError as error:
-        problem = Problem(
-            place=str(sample.frames[0]),
-            message=f"the image of sample {sample.sample_id} cannot be read ({error})",
-            remedy="Give the --data-root that the run was made with",
-        )
-        raise DataError([problem]) from error
+def question_of(sample: Sample) -> str:
+    """The expression that a sample asks for, or ""."""
+    return sample.prompt.sentence or "" if sample.prompt.task in (Task.REFERRING, Task.RVOS) else ""
 
 
 def draw(image: Picture, frame: Annotation, labels: LabelSet, like: Annotation | None = None) -> Picture:
@@ -94,7 +96,7 @@ def draw(image: Picture, frame: Annotation, labels: LabelSet, like: Annotation |
         case LabelMap():
             return _draw_label_map(image, frame, labels)
         case Instances():
-            return _draw_instances(image, frame, labels, _colors(frame, like))
+            return draw_instances(image, frame, labels, _colors(frame, like))
 
 
 def to_png(picture: Picture) -> bytes:
@@ -192,13 +194,14 @@ def _draw_label_map(image: Picture, frame: LabelMap, labels: LabelSet) -> Pictur
     return _with_names(mixed, [(indices == index, labels.classes[index].name) for index in found])
 
 
-def _draw_instances(
+def draw_instances(
     image: Picture, frame: Instances, labels: LabelSet, colors: Mapping[int, tuple[int, int, int]]
 ) -> Picture:
+    """Objects over their image. colors: of each shown object, by its position."""
     canvas = _mix(_scaled(image), np.full_like(_scaled(image), 245), 0.25)
     ratio = canvas.shape[1] / image.shape[1]
     hatch = _hatch(canvas.shape[:2])
-    shown = _shown(frame)
+    shown = shown_objects(frame)
     rles = frame.masks or ()
     for index in reversed(shown) if rles else ():
         color = np.array(colors[index], np.uint8)
@@ -218,7 +221,7 @@ def _draw_instances(
     return np.asarray(sheet)
 
 
-def _shown(frame: Instances) -> list[int]:
+def shown_objects(frame: Instances) -> list[int]:
     """Positions of the objects that a tile shows: the most confident ones, best first."""
     order = np.argsort(-frame.score, kind="stable")
     return [int(index) for index in order if frame.score[index] >= MIN_SCORE][:_MAX_OBJECTS]
@@ -226,16 +229,16 @@ def _shown(frame: Instances) -> list[int]:
 
 def _colors(frame: Instances, like: Annotation | None) -> dict[int, tuple[int, int, int]]:
     """A colour for each shown object: that of the object of `like` it overlaps by half, or the next free one."""
-    shown = _shown(frame)
+    shown = shown_objects(frame)
     if like is frame or not isinstance(like, Instances) or frame.masks is None or like.masks is None or not shown:
-        return {index: _OBJECTS[place % len(_OBJECTS)] for place, index in enumerate(shown)}
+        return {index: OBJECT_COLOURS[place % len(OBJECT_COLOURS)] for place, index in enumerate(shown)}
     known = _colors(like, None)
     free = len(known)
     overlap = masks.iou([frame.masks[index] for index in shown], [like.masks[index] for index in known])
     found: dict[int, tuple[int, int, int]] = {}
     for row, index in zip(overlap, shown, strict=True):
         best = int(row.argmax()) if row.size and row.max() >= 0.5 else None
-        found[index] = _OBJECTS[free % len(_OBJECTS)] if best is None else known[list(known)[best]]
+        found[index] = OBJECT_COLOURS[free % len(OBJECT_COLOURS)] if best is None else known[list(known)[best]]
         free += best is None
     return found
 
@@ -324,7 +327,7 @@ def _classes(frame: Annotation, labels: LabelSet) -> list[int]:
         case LabelMap():
             return [int(index) for index in np.unique(frame.class_index) if index < labels.num_classes]
         case Instances():
-            return [int(frame.class_index[index]) for index in _shown(frame)]
+            return [int(frame.class_index[index]) for index in shown_objects(frame)]
 
 
 def describe(frame: Annotation, labels: LabelSet) -> str:

@@ -16,6 +16,9 @@ from reports.records import MatrixCell, Record, Run
 from reports.tables import Cell, Score, Table
 
 TASKS = ("panoptic", "instance", "semantic")
+"""Of one picture and a vocabulary; the task-prompt matrix crosses them."""
+FAMILIES = (*TASKS, "detection", "referring", "grounding", "sot", "vos", "mot", "mots", "vis", "rvos")
+"""Every task in the order of a report."""
 
 Item = TypeVar("Item")
 

@@ -247,6 +247,7 @@ _mot = partial(
     task=Task.MOT,
     metric="bdd100k_box_tracking",
     main_score="mMOTA",
+    boxes="xyxy_pixels",
     notes=_NOTES.format("A box reaches to the end of its last pixel."),
 )
 _mots = partial(

@@ -175,7 +175,7 @@ def _folder(row: Benchmark) -> str:
 
 
 LAYOUT = OpenImagesLayout()
-_row = partial(Benchmark, dataset="openimages", layout=LAYOUT, main_score="mAP")
+_row = partial(Benchmark, dataset="openimages", layout=LAYOUT, main_score="mAP", boxes="xyxy_norm")
 _detection = partial(
     _row,
     task=Task.DETECTION,
