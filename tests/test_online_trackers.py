@@ -62,7 +62,10 @@ def test_weak_detections_start_no_track(kind: type[MaskTracker] | type[BoxTracke
 
 def test_a_weak_box_continues_no_track_and_is_not_remembered_as_background() -> None:
     tracker = BoxTracker()
-    assert ids(tracker, [seen("a"), seen("a", scores=(0.3,)), seen("a", scores=(0.31,))]) == [[0], [NO_TRACK], [0]]
+    weak = seen("a", scores=(0.3,))
+    # As background it would be the nearer one in the last frame.
+    weak = replace(weak, embedding=1.2 * weak.embedding)
+    assert ids(tracker, [seen("a"), weak, seen("a", scores=(0.31,))]) == [[0], [NO_TRACK], [0]]
 
 
 def test_a_weak_mask_continues_a_track() -> None:

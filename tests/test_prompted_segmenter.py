@@ -113,6 +113,11 @@ def test_an_object_that_appears_later_is_followed_from_there_on() -> None:
     assert (masks.decode(rles[2]) == truth).all()
 
 
+def test_an_object_that_is_given_again_is_known_by_its_newest_look() -> None:
+    detector, _ = follow_masks(moving(3), {0: [1], 1: [1]})
+    assert detector.finds == [1] and detector.pairs == [(1, 1)]
+
+
 def test_followed_masks_do_not_overlap() -> None:
     frames: list[Places] = [{1: (4, 2), 2: (14, 20)}, {1: (4, 5), 2: (6, 8)}]
     _, prediction = follow_masks(frames, {0: [1, 2]})
