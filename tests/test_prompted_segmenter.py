@@ -174,11 +174,14 @@ def test_video_instances_are_ranked_by_their_mean_score_and_shown_where_they_are
 
 
 def test_a_rare_and_lost_video_instance_is_dropped() -> None:
-    frames: list[Places] = [{1: (2, 2), 2: (14, 20)}, *[{1: (2, 3)}] * 10]
+    twice: Places = {1: (2, 2), 2: (14, 20), 3: (14, 2)}
+    frames: list[Places] = [twice, twice, {1: (2, 2), 3: (14, 2)}, *[{1: (2, 3)}] * 8]
     prediction = PromptedSegmenter(ColourDetector(names=NAMES), rules=rules()).predict(
-        clip_of(frames), sample_of(Task.VIS, len(frames), labels=("red", "green"))
+        clip_of(frames), sample_of(Task.VIS, len(frames), labels=("red", "green", "blue"))
     )
-    assert ids(prediction) == [[1]] * 11
+    # Green was seen in two frames, blue in three.
+    assert prediction.tracks is not None and prediction.tracks.class_index.tolist() == [0, 2]
+    assert ids(prediction) == [*[[1, 2]] * 3, *[[1]] * 8]
 
 
 def test_an_expression_is_answered_in_every_frame_as_one_object() -> None:
