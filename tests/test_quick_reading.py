@@ -124,6 +124,24 @@ def test_sound_files_take_the_quick_way(tmp_path: Path) -> None:
     assert quick_results.read(path, needs_masks=False) is None
 
 
+@pytest.mark.parametrize("piece", [300, 1000, 5000])
+@pytest.mark.parametrize("form", ["plain", "spaced", "nested", "text"])
+def test_pieces_of_a_long_list_are_read_as_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int, form: str
+) -> None:
+    rows, path = results(random.Random(form), has_masks=False), tmp_path / "found.json"
+    more = {"nested": {"parts": [{"a": 1}, {"b": 2}]}, "text": {"note": "}, {"}}.get(form, {})
+    rows = [row | more for row in rows]
+    path.write_text(json.dumps(rows, indent=3 if form == "spaced" else None), encoding="utf-8")
+    whole = outcome(lambda: read_results(path, has_masks=False))
+    monkeypatch.setattr(quick_results, "PIECE", piece)
+    in_pieces = outcome(lambda: read_results(path, has_masks=False))
+    assert is_same(in_pieces[0], whole[0]) and in_pieces[1] == whole[1]
+    if form in ("plain", "spaced"):
+        found = quick_results.read(path, needs_masks=False)
+        assert found is not None and found.boxes.tolist() == [row["bbox"] for row in rows]
+
+
 TEXTS = [
     b'{"a": 01}', b'{"a": NaN}', b'{"a": "\\ud800"}', b'{"a": "\xff"}', b"\xef\xbb\xbf[1]", b"[1e400]", b"[1,]",
     b"[-0, -0.0]",

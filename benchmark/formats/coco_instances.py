@@ -77,8 +77,8 @@ def read(
     """
     quick = read_file(path, needs_masks=needs_masks) if dialect.annotation is COCO.annotation else None
     if quick is not None:
-        lists = {"images": quick.images, "annotations": quick.annotations, "categories": quick.categories}
-        listing = _listing(path, lists, frame_of, labels, needs_masks=needs_masks, dialect=dialect)
+        typed = {"images": quick.images, "annotations": quick.annotations, "categories": quick.categories}
+        listing = _listing(path, typed, frame_of, labels, needs_masks=needs_masks, dialect=dialect)
         if listing is not None:
             return listing
     lists = json_lists.open_lists(path, LISTS)

@@ -66,8 +66,8 @@ def read_results(
     numbering: the file's way of naming images and classes, told by its first image_id. Raises DataError.
     """
     quick = quick_results.read(path, needs_masks=needs_masks)
-    if quick is not None and quick.images:
-        found = _QuickReader.of(path, quick, numbering(quick.images[0]), sample_ids, needs_masks=needs_masks)
+    if quick is not None and quick.names:
+        found = _QuickReader.of(path, quick, numbering(quick.names[0]), sample_ids, needs_masks=needs_masks)
         if found is not None:
             return PredictionSet(tuple(sample_ids), found.prediction), quick.notes(STRIPPED)
     reader: _Reader | None = None
@@ -231,7 +231,7 @@ class _QuickReader:
     ) -> Self | None:
         """None if an image or a class is unknown."""
         number_of = {sample_id: number for number, sample_id in enumerate(sample_ids)}
-        named = {value: numbering.image(value) for value in set(results.images)}
+        named = {value: numbering.image(value) for value in results.names}
         categories, place = np.unique(results.categories, return_inverse=True)
         classes = [numbering.category(one) for one in categories.tolist()]
         if None in classes or None in named.values():

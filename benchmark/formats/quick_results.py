@@ -6,10 +6,12 @@ beyond belief, text that is no UTF-8) gives None, and the patient reader of `coc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 import numpy as np
@@ -19,7 +21,12 @@ from benchmark.formats.json_files import decode_typed
 from benchmark.formats.values import LARGEST
 
 LARGEST_FILE = 2**28
-"""Bytes up to which a file is read whole."""
+"""Bytes up to which a file with masks is read whole."""
+PIECE = 2**25
+"""Bytes of a list of boxes that are decoded at once."""
+LONGEST = 2**16
+"""Bytes at the end of a piece in which an object must end."""
+_BETWEEN = re.compile(rb"\}[ \t\n\r]*,[ \t\n\r]*\{")
 
 
 class RunLengths(msgspec.Struct, frozen=True, gc=False):
@@ -50,12 +57,14 @@ class BoxResult(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """N results in file order. images: as the file names them. categories: int64 [N]. scores: float64 [N].
+    """N results in file order. names: images as the file names them. images: int64 [N], positions in `names`.
 
-    boxes: float64 [N, 4], zero where masks are wanted. masks: N, or none. num_boxes: boxes beside masks.
+    categories: int64 [N]. scores: float64 [N]. boxes: float64 [N, 4], zero where masks are wanted. masks: N, or none.
+    num_boxes: boxes beside masks.
     """
 
-    images: Sequence[int | str]
+    names: Sequence[int | str]
+    images: NDArray[np.int64]
     categories: NDArray[np.int64]
     scores: NDArray[np.float64]
     boxes: NDArray[np.float64]
@@ -68,19 +77,54 @@ class Results:
 
     def samples(self, number_of: Mapping[int | str, int]) -> NDArray[np.int64]:
         """int64 [N], the number of each result's image. number_of: image id -> number."""
-        return np.array([number_of[one] for one in self.images], np.int64)
+        return np.array([number_of[one] for one in self.names], np.int64)[self.images]
 
 
 def read(path: Path, *, needs_masks: bool) -> Results | None:
-    """The results in a file of usual size; None where anything asks for a closer look."""
+    """The results in a file; None where anything asks for a closer look, or masks are too many to be kept."""
     try:
         with path.open("rb") as file:
+            if not needs_masks:
+                return _joined(_of_pieces(file))
             data = file.read(LARGEST_FILE + 1)
     except OSError:
         return None
-    if len(data) > LARGEST_FILE:
-        return None
-    return _masks(data) if needs_masks else _boxes(data)
+    return _masks(data) if len(data) <= LARGEST_FILE else None
+
+
+def _of_pieces(file: BinaryIO) -> Iterator[Results | None]:
+    """The boxes of a list piece by piece. A piece that is cut within an object is no JSON, so it is not misread."""
+    text = file.read(PIECE)
+    while more := file.read(PIECE):
+        cuts = list(_BETWEEN.finditer(text, max(0, len(text) - LONGEST)))
+        yield _boxes(text[: cuts[-1].start() + 1] + b"]") if cuts else None
+        text = b"[" + text[cuts[-1].end() - 1 :] + more
+    yield _boxes(text)
+
+
+def _joined(parts: Iterator[Results | None]) -> Results | None:
+    """The pieces of a file as one; None if any of them is None, and then no more are asked for."""
+    found: list[Results] = []
+    for part in parts:
+        if part is None:
+            return None
+        found.append(part)
+    if len(found) == 1:
+        return found[0]
+    place: dict[int | str, int] = {}
+    images = []
+    for part in found:
+        new = np.array([place.setdefault(name, len(place)) for name in part.names], np.int64)
+        images.append(new[part.images])
+    return Results(
+        names=list(place),
+        images=np.concatenate(images),
+        categories=np.concatenate([part.categories for part in found]),
+        scores=np.concatenate([part.scores for part in found]),
+        boxes=np.concatenate([part.boxes for part in found]),
+        masks=[],
+        num_boxes=0,
+    )
 
 
 def _masks(data: bytes) -> Results | None:
@@ -114,8 +158,11 @@ def _results(
     scores = np.array([row.score for row in rows], np.float64)
     if not (np.abs(scores) <= LARGEST).all() or not (np.abs(boxes) <= LARGEST).all():
         return None
+    place: dict[int | str, int] = {}
+    images = np.array([place.setdefault(row.image_id, len(place)) for row in rows], np.int64)
     return Results(
-        images=[row.image_id for row in rows],
+        names=list(place),
+        images=images,
         categories=categories,
         scores=scores,
         boxes=boxes,

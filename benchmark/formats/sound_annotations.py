@@ -109,10 +109,10 @@ class Sound:
             return None
 
     def _check(self, annotations: Sequence[Any]) -> Columns | None:
-        names = ("id", "category_id", "iscrowd", "area", "bbox", "image_id")
+        fields = ("id", "category_id", "iscrowd", "area", "bbox", "image_id")
         is_typed = bool(annotations) and isinstance(annotations[0], Box)
         getter = attrgetter if is_typed else itemgetter
-        own_ids, kinds, flags, sizes, boxes, owners = (list(map(getter(name), annotations)) for name in names)
+        own_ids, kinds, flags, sizes, boxes, owners = (list(map(getter(name), annotations)) for name in fields)
         ids, categories, crowds, areas = _whole(own_ids), _whole(kinds), _whole(flags), _numbers(sizes)
         flat = _numbers(list(chain.from_iterable(boxes)))
         is_sound = (
