@@ -205,6 +205,7 @@ def make_plan(args: argparse.Namespace) -> Plan:
     system = launch.harness().load_system(name, variant, options)
     if args.benchmarks is None:
         found = planning.answered(found, system)
+    planning.check_tasks([row for row in found if row.is_run], system)
     label_sets = planning.answering_sets(system.trainings, found)
     if args.checkpoint is not None and len(label_sets) > 1:
         raise planning.several_label_sets(found)

@@ -9,7 +9,7 @@ Shapes: L tokens, K classes.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,14 @@ from tokenizers import BertWordPieceTokenizer, Encoding
 from benchmark.problems import UsageError
 
 SEPARATOR = ". "
-BERT_START, BERT_END = "[CLS]", "[SEP]"
+UNKNOWN = "[UNK]"
+SPECIAL_PIECES = ("[PAD]", UNKNOWN, "[CLS]", "[SEP]", "[MASK]")
+PUNCTUATION = (".", "-", "'", "/", ",", "&")
+"""Signs of names and expressions that are tokens of their own beside a list of words."""
+NO_WORDS = (
+    "No word list to read words with. Name BERT's published vocab.txt: --cfg-options answers.tokenizer.vocabulary=FILE "
+    "to evaluate, trainer.recipe.tokenizer.vocabulary=FILE to train"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,23 +45,47 @@ class TextPrompt:
 
 
 class PromptTokenizer:
-    """BERT's uncased word pieces. vocabulary: `vocab.txt`, one piece a line. length: L, tokens a prompt."""
+    """BERT's uncased word pieces, or whole words of a list. vocabulary: `vocab.txt`, one piece a line.
 
-    def __init__(self, vocabulary: str | Path, *, length: int = 256) -> None:
-        if not Path(vocabulary).is_file():
+    words: lower-case, in place of a file; a word that is not among them is refused. Without either, nothing can be read
+    until a file is named in the config. length: L, tokens a prompt.
+    """
+
+    def __init__(
+        self, vocabulary: str | Path | None = None, *, words: Iterable[str] | None = None, length: int = 256
+    ) -> None:
+        if vocabulary is not None and not Path(vocabulary).is_file():
             raise UsageError(
                 f"{vocabulary}: no such word list. Name BERT's published vocab.txt in the config, one word piece a line"
             )
         self.length = length
-        self._pieces = BertWordPieceTokenizer(str(vocabulary), lowercase=True)
+        self._words = None if words is None else frozenset(words)
+        self._pieces: BertWordPieceTokenizer | None = None
+        if vocabulary is not None:
+            self._pieces = BertWordPieceTokenizer(str(vocabulary), lowercase=True)
+        elif self._words is not None:
+            pieces = (*SPECIAL_PIECES, *PUNCTUATION, *sorted(self._words))
+            self._pieces = BertWordPieceTokenizer({piece: number for number, piece in enumerate(pieces)})
 
     def encode(self, text: str) -> Encoding:
-        """Ids and character positions of a text, [CLS] and [SEP] included, however long it is."""
-        return self._pieces.encode(text)
+        """Ids and character positions of a text, [CLS] and [SEP] included, however long it is.
+
+        Raises UsageError without a word list, and for a word that a closed one does not have.
+        """
+        if self._pieces is None:
+            raise UsageError(NO_WORDS)
+        found = self._pieces.encode(text)
+        if self._words is not None and UNKNOWN in found.tokens:
+            first, last = found.offsets[found.tokens.index(UNKNOWN)]
+            raise UsageError(
+                f"Word {text[first:last]!r} of {text!r} is not in the tokenizer's list of {len(self._words)} words. "
+                "Use another word or a model with a larger vocabulary"
+            )
+        return found
 
     def count(self, text: str) -> int:
         """Number of word pieces of a text, without [CLS] and [SEP]."""
-        return len(self._pieces.encode(text, add_special_tokens=False).ids)
+        return len(self.encode(text).ids) - 2
 
     def padded(self, encoding: Encoding) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """(ids int64 [L], valid bool [L]); a longer text is cut and closed with [SEP]."""
