@@ -17,6 +17,7 @@ from models.contrastive import QueryTextContrast
 from models.convnext import ConvNeXt
 from models.fusion import EarlyFusion
 from models.losses import PointSampling, SetCriterion
+from models.mask_positions import MaskPositions
 from models.pixel_decoder import PixelDecoder
 from models.postprocess import AnswerRules
 from models.precision import Bfloat16Convolution, Bfloat16Encoder
@@ -54,6 +55,7 @@ model = dict(
         type=QueryDecoder,
         initialiser=dict(type=QueryInitialiser, dim=dim, mask_dim=dim),
         retrieval=dict(type=ConceptRetrieval, dim=dim, prompt_dim=dim),
+        mask_positions=dict(type=MaskPositions, dim=dim),
         dim=dim,
         mask_dim=dim,
     ),
@@ -131,15 +133,15 @@ mini_augmentation = dict(
     ),
 )
 mini_rows = {
-    "coco_panoptic_train2017": 0.28,
+    "coco_panoptic_train2017": 0.22,
     "ade20k_panoptic_train": 0.06,
     "cityscapes_panoptic_train": 0.06,
-    "refcoco_referring_train": 0.22,
-    "grefcoco_referring_train": 0.06,
+    "refcoco_referring_train": 0.26,
+    "grefcoco_referring_train": 0.08,
     "ref_youtube_vos_rvos_train": 0.06,
-    "youtube_vis19_vis_train": 0.08,
-    "bdd100k_mots_train": 0.06,
-    "davis17_vos_train": 0.08,
+    "youtube_vis19_vis_train": 0.07,
+    "bdd100k_mots_train": 0.05,
+    "davis17_vos_train": 0.1,
     "lasot_sot_train": 0.04,
 }
 
@@ -179,6 +181,7 @@ mini = dict(
         query_decoder=dict(
             initialiser=dict(dim=mini_dim, mask_dim=mini_dim, num_heads=4, hidden_dim=2 * mini_dim, dropout=0.0),
             retrieval=dict(dim=mini_dim, prompt_dim=mini_dim),
+            mask_positions=dict(dim=mini_dim),
             num_queries=mini_queries,
             dim=mini_dim,
             mask_dim=mini_dim,

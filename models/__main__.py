@@ -18,10 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmark import harness
+from benchmark import harness, own_files
 from benchmark.contract import Task
 from benchmark.problems import BenchmarkError, DataError, UsageError, raise_if_any
-from models import own_files
 from models.checkpoints import convert, load_published
 
 

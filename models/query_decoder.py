@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.attention import Attention, FeedForward, Mlp, fill_convolution, sine_positions
+from models.mask_positions import MaskPositions
 from models.pixel_decoder import PixelFeatures
 from models.retrieval import ConceptRetrieval
 
@@ -30,6 +31,19 @@ class QueryPredictions:
     mask_logits: tuple[Tensor, ...]
     initial_queries: Tensor
     states: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What is read off the queries at once. class_logits: [B, N, K + 1]. mask_logits: [B, N, H/4, W/4].
+
+    states: [B, N, D]. place: of the masks, [B, N, D], or 0 where queries are not told.
+    """
+
+    class_logits: Tensor
+    mask_logits: Tensor
+    states: Tensor
+    place: Tensor
 
 
 class QueryLayer(nn.Module):
@@ -114,7 +128,8 @@ class QueryDecoder(nn.Module):
     """Queries look at the three memory scales in turn, each only where its last mask is positive.
 
     initialiser: makes the first queries. num_classes: of a closed class head; None where `retrieval` compares queries
-    with the concepts of a question instead. num_layers: decoder layers; there is one prediction more than layers.
+    with the concepts of a question instead. mask_positions: queries learn where their masks lie, None: they do not.
+    num_layers: decoder layers; there is one prediction more than layers.
     """
 
     def __init__(
@@ -123,6 +138,7 @@ class QueryDecoder(nn.Module):
         *,
         num_classes: int | None = None,
         retrieval: ConceptRetrieval | None = None,
+        mask_positions: MaskPositions | None = None,
         num_queries: int = 150,
         dim: int = 256,
         mask_dim: int = 256,
@@ -135,7 +151,7 @@ class QueryDecoder(nn.Module):
         super().__init__()
         if (num_classes is None) == (retrieval is None):
             raise ValueError("a decoder has either a number of classes or a retrieval head")
-        self.initialiser = initialiser
+        self.initialiser, self.mask_positions = initialiser, mask_positions
         self.query_embedding = nn.Embedding(num_queries, dim)
         self.level_embedding = nn.Embedding(num_levels, dim)
         self.layers = nn.ModuleList(
@@ -169,15 +185,15 @@ class QueryDecoder(nn.Module):
         for index, layer in enumerate(self.layers):
             level = index % len(memories)
             key, value = memories[level]
-            allowed = allowed_places(predictions[-1][1], features.scales[level].shape[-2:])
-            queries = layer(queries, query_position=position[None], key=key, value=value, allowed=allowed)
+            allowed = allowed_places(predictions[-1].mask_logits, features.scales[level].shape[-2:])
+            placed = position[None] + predictions[-1].place
+            queries = layer(queries, query_position=placed, key=key, value=value, allowed=allowed)
             predictions.append(self._predict(queries, features.mask_features, compared))
-        class_logits, mask_logits = zip(*predictions, strict=True)
         return QueryPredictions(
-            class_logits=class_logits,
-            mask_logits=mask_logits,
+            class_logits=tuple(one.class_logits for one in predictions),
+            mask_logits=tuple(one.mask_logits for one in predictions),
             initial_queries=initial,
-            states=self.norm(queries),
+            states=predictions[-1].states,
         )
 
     def _memory(self, scale: Tensor, level: int) -> tuple[Tensor, Tensor]:
@@ -185,10 +201,14 @@ class QueryDecoder(nn.Module):
         position = sine_positions(scale.shape[-2:], scale.shape[1], scale.device)
         return value + position.flatten(1).T, value
 
-    def _predict(self, queries: Tensor, mask_features: Tensor, compared: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    def _predict(self, queries: Tensor, mask_features: Tensor, compared: tuple[Tensor, ...]) -> Prediction:
         decoded = self.norm(queries)
         mask_logits = torch.einsum("bqc,bchw->bqhw", self.mask_head(decoded), mask_features)
-        return self.class_head(decoded, *compared), mask_logits
+        place = decoded.new_zeros(()) if self.mask_positions is None else self.mask_positions(mask_logits)
+        states = decoded + place
+        return Prediction(
+            class_logits=self.class_head(states, *compared), mask_logits=mask_logits, states=states, place=place
+        )
 
 
 def allowed_places(mask_logits: Tensor, size: Sequence[int]) -> Tensor:

@@ -44,6 +44,8 @@ from models.attention import Mlp
 from models.concepts import Ask, ConceptEncoder, ConceptTokens
 from models.fusion import EarlyFusion
 from models.heads import IouHead
+from models.mask_positions import mask_boxes
+from models.object_proposals import inverse_sigmoid
 from models.pixel_decoder import PixelDecoder, PixelFeatures
 from models.query_decoder import QueryDecoder, QueryPredictions
 from models.task_segmentation import PIXEL_MEAN, PIXEL_STD
@@ -95,6 +97,9 @@ class UnifiedSegmenter(BaseModel):
         self.box_head = Mlp(dim, hidden_dim=dim, out_dim=4, num_layers=3)
         self.quality_head = IouHead(dim)
         self.identity_head = Mlp(dim, hidden_dim=dim, out_dim=identity_dim, num_layers=2)
+        # Boxes start as those of the masks.
+        nn.init.zeros_(self.box_head.layers[-1].weight)
+        nn.init.zeros_(self.box_head.layers[-1].bias)
         self.identity_scale = nn.Parameter(torch.tensor(10.0))
         self.criterion, self.stride = criterion, stride
         self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN)[:, None, None], persistent=False)
@@ -142,13 +147,18 @@ class UnifiedSegmenter(BaseModel):
         directions = F.normalize(self.identity_head(queries.states), dim=-1)
         return Found(
             queries=queries,
-            boxes=self.box_head(queries.states).sigmoid(),
+            boxes=self._boxes(queries),
             quality=self.quality_head(queries.states)[..., 0],
             identity=directions * self.identity_scale.clamp(min=1.0).sqrt(),
             features=features,
             prompt=prompt,
             padded=padded,
         )
+
+    def _boxes(self, queries: QueryPredictions) -> Tensor:
+        """Boxes of the last masks, refined by what the queries know, [B, N, 4]."""
+        first = inverse_sigmoid(mask_boxes(queries.mask_logits[-1]))
+        return (first + self.box_head(queries.states)).sigmoid()
 
     def look(self, pictures: Tensor) -> Tensor:
         """Features [T, D, C / 8, C / 8] of shown targets: the projected maps at strides 8 and 16, before any prompt.

@@ -14,8 +14,8 @@ from unified_parts import random_model
 from benchmark import masks
 from benchmark.contract import Task
 from benchmark.formats.image_files import read_rgb, write_png
+from benchmark.own_files import ANSWER, colour_of, open_footage
 from models.__main__ import main
-from models.own_files import ANSWER, colour_of, open_footage
 
 SIZE = (96, 128)
 
