@@ -1,4 +1,7 @@
-"""Panels of videos: a few frames, the truth above the prediction, objects in the same colour in every frame."""
+"""Panels of videos: a few frames, the truth above the prediction, objects in the same colour in every frame.
+
+Segments of a panoptic truth are drawn as objects, so that an object keeps its colour whatever its neighbours are.
+"""
 
 from __future__ import annotations
 
