@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from benchmark.contract import Rle
-from benchmark.runs import IN_CACHE, Runs, run_edges
+from benchmark.runs import IN_CACHE, Runs, block_edges, joint_runs
 
+MAX_ID = (1 << 24) - 1
+"""Largest id that three channels of eight bits hold."""
 _MAX_RUN = 2**29 - 1
 """Longest run that fits into six characters. pycocotools 2.0.11 reserves six a run and nothing for the final zero, so
 longer runs, and four or more that all need six, would be written beyond its memory."""
@@ -37,14 +39,24 @@ class Counted(tuple[Rle, ...]):
         return found
 
 
-def encode(mask: NDArray[Any]) -> Rle:
-    """Run lengths of the pixels of one mask that are not zero. mask: bool or integers [H, W]."""
-    height, width = mask.shape
+def encode(mask: NDArray[Any], *, top: int = 0, height: int | None = None) -> Rle:
+    """Run lengths of the pixels of one mask that are not zero. mask: bool or integers [H, W].
+
+    height: of the whole mask, where the given rows begin at `top` and all others are zero; None: they are all.
+    """
+    num_rows, width = mask.shape
+    size = (num_rows if height is None else height, width)
     columns = np.flatnonzero(np.bitwise_or.reduce(mask, axis=0))
     if not columns.size:
-        return empty((height, width))
-    inside = Runs.of(mask[:, columns[0] : columns[-1] + 1] != 0)
-    return _from_ends(_ends(inside, inside.value) + columns[0] * height, (height, width))
+        return empty(size)
+    (runs,) = joint_runs(mask[:, columns[0] : columns[-1] + 1] != 0)
+    # Runs end with their column. Where the whole column is drawn, the next one may go on with it.
+    edges = runs.edge[:-1][runs.value], runs.edge[1:][runs.value] - 1
+    start, last = ((edge // num_rows + columns[0]) * size[0] + edge % num_rows + top for edge in edges)
+    ends = np.stack((start, last + 1), axis=1).ravel()
+    is_kept = np.ones(len(ends), bool)
+    is_kept[1:-1] = np.repeat(ends[1:-1:2] != ends[2::2], 2)
+    return _from_ends(ends[is_kept], size)
 
 
 def encode_many(masks: NDArray[np.bool_]) -> tuple[Rle, ...]:
@@ -73,7 +85,8 @@ def encode_ids(id_map: NDArray[Any] | Runs, ids: Iterable[int]) -> tuple[Rle, ..
 
 def encode_any(runs: Runs, ids: Sequence[int]) -> Rle:
     """Run lengths of the pixels that hold any of `ids`."""
-    return _from_ends(_ends(runs, np.isin(runs.value, ids)), runs.size)
+    is_in = np.concatenate(([False], np.isin(runs.value, ids), [False]))
+    return _from_ends(runs.edge[np.flatnonzero(is_in[1:] != is_in[:-1])], runs.size)
 
 
 def decode(rle: Rle) -> NDArray[np.bool_]:
@@ -270,7 +283,7 @@ def ids_from_colors(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
     """Ids int32 [H, W] of an id-coded image uint8 [H, W, 3]."""
     # The bytes R, G, B and 255, lowest first, are an id with 255 above it.
     ids: NDArray[np.int32] = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2RGBA).view("<i4")[..., 0]
-    ids &= (1 << 24) - 1
+    ids &= MAX_ID
     return ids
 
 
@@ -280,12 +293,15 @@ def id_runs_from_colors(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDAr
     Neighbours may be equal.
     """
     height, width = rgb.shape[:2]
-    num_rows = max(1, IN_CACHE // max(1, width))
+    num_rows = max(1, min(height, IN_CACHE // max(1, 4 * width)))
     edges, values = [np.zeros(0, np.int64)], [np.zeros(0, np.int32)]
+    memory, is_new = np.empty((num_rows, width, 4), np.uint8), np.ones(num_rows * width, bool)
     for start in range(0, height if width else 0, num_rows):
-        ids = ids_from_colors(rgb[start : start + num_rows]).ravel()
-        edge = run_edges(ids)[:-1]
-        values.append(ids.take(edge))
+        rows = slice(start, min(start + num_rows, height))
+        rgba = cv2.cvtColor(rgb[rows], cv2.COLOR_RGB2RGBA, memory[: rows.stop - start])
+        ids = np.asarray(rgba).view("<i4").ravel()
+        edge = block_edges(ids, is_new)
+        values.append(ids.take(edge) & MAX_ID)
         edges.append(edge + start * width)
     return np.concatenate((*edges, [height * width])), np.concatenate(values)
 
@@ -293,8 +309,8 @@ def id_runs_from_colors(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDAr
 def colors_from_ids(ids: NDArray[np.int32]) -> NDArray[np.uint8]:
     """Id-coded image uint8 [H, W, 3] of ids [H, W]. Raises ValueError for an id outside 0..2^24 - 1."""
     wide = np.asarray(ids, np.int64)
-    if wide.size and (wide.min() < 0 or wide.max() >= 1 << 24):
-        raise ValueError(f"ids reach from {wide.min()} to {wide.max()}; three 8-bit channels hold 0 to {(1 << 24) - 1}")
+    if wide.size and (wide.min() < 0 or wide.max() > MAX_ID):
+        raise ValueError(f"ids reach from {wide.min()} to {wide.max()}; three 8-bit channels hold 0 to {MAX_ID}")
     return np.stack((wide & 255, wide >> 8 & 255, wide >> 16), axis=-1).astype(np.uint8)
 
 
@@ -306,14 +322,8 @@ def resize_nearest(labels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     return labels[rows[:, None], columns[None, :]]
 
 
-def _ends(runs: Runs, is_in: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """First pixel of every stretch of picked runs and the first one after it, in turn, int64 [2 N]. is_in: bool [R]."""
-    wide = np.concatenate(([False], is_in, [False]))
-    return runs.edge[np.flatnonzero(wide[1:] != wide[:-1])]
-
-
 def _from_ends(ends: NDArray[np.int64], size: tuple[int, int]) -> Rle:
-    """A mask of its stretches of ones, as `_ends` has them."""
+    """A mask of its stretches of ones. ends: the first pixel of each and the first after it, in turn, int64 [2 N]."""
     lengths = np.diff(np.concatenate(([0], ends, [size[0] * size[1]])))
     return from_counts(lengths if lengths[-1] or len(lengths) == 1 else lengths[:-1], size)
 

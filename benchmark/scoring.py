@@ -91,6 +91,7 @@ class Outcome:
 
 
 @measuring.one_thread()
+@measuring.memory_kept()
 @measuring.seldom_collected()
 def score(request: Request, *, work_dir: Path | None = None, report: Report | None = None) -> Outcome:
     """Check, measure and pool. Raises DataError with all problems of truth and predictions.

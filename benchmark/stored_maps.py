@@ -59,6 +59,35 @@ class CodedLabelMap(LabelMap):
         return Runs(size=coded.size, edge=coded.edge, value=self.class_of[coded.value])
 
 
+class PanopticBytes(Panoptic):
+    """A map of ids below 256 as its file stores it; wide ids are made when somebody asks for them.
+
+    numbers: uint8 [H, W], contiguous.
+    """
+
+    __slots__ = ("numbers",)
+
+    numbers: NDArray[np.uint8]
+
+    def __init__(self, *, numbers: NDArray[np.uint8], segments: tuple[Segment, ...]) -> None:
+        object.__setattr__(self, "numbers", numbers)
+        object.__setattr__(self, "segments", segments)
+
+    def __reduce__(self) -> tuple[partial[PanopticBytes], tuple[()]]:
+        return partial(PanopticBytes, numbers=self.numbers, segments=self.segments), ()
+
+    @property
+    def segment_id(self) -> NDArray[np.int32]:
+        """int32 [H, W], made anew each time."""
+        return self.numbers.astype(np.int32)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)."""
+        height, width = self.numbers.shape
+        return height, width
+
+
 class PanopticRuns(Panoptic):
     """A panoptic map in runs along its rows; it is drawn when somebody asks for its pixels.
 

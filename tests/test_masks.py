@@ -64,6 +64,20 @@ def test_long_runs_decode_as_pycocotools_counts_them(size: tuple[int, int]) -> N
         assert masks.from_counts(masks.counts(rle), size) == rle
 
 
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (12, 3), (4, 30)])
+@pytest.mark.parametrize("density", [0.0, 0.2, 0.9, 1.0])
+def test_a_band_of_rows_encodes_like_the_whole_mask(size: tuple[int, int], density: float) -> None:
+    dice = np.random.default_rng(2)
+    for top in range(size[0]):
+        for bottom in range(top + 1, size[0] + 1):
+            mask = np.zeros(size, bool)
+            mask[top:bottom] = dice.random((bottom - top, size[1])) < density
+            whole = tuple(
+                masks._from_coco(one) for one in coco_mask.encode(np.asfortranarray(mask[..., None], np.uint8))
+            )
+            assert masks.encode(mask[top:bottom], top=top, height=size[0]) == masks.encode(mask) == whole[0]
+
+
 def test_encode_many_equals_encode_one_by_one() -> None:
     stack = np.random.default_rng(0).random((5, 9, 13)) < 0.4
     assert masks.encode_many(stack) == tuple(masks.encode(mask) for mask in stack)

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from benchmark.contract import Prediction, PredictionSet, Sample
 from benchmark.formats import mask_lists
-from benchmark.formats.image_files import read_grey
 from benchmark.formats.label_maps import files_by_prefix
 from benchmark.formats.mask_lists import Line
 from benchmark.labels import LabelSet
@@ -29,7 +28,9 @@ def read_results(folder: Path, sample_ids: Sequence[str], labels: LabelSet) -> P
     problems: list[Problem] = []
     lines = {sample_id: _read_lines(path, home, labels, problems) for sample_id, path in texts.items()}
     raise_if_any(problems)
-    return PredictionSet(tuple(texts), lambda one: Prediction(frames=(mask_lists.instances(lines[one], read_grey),)))
+    return PredictionSet(
+        tuple(texts), lambda one: Prediction(frames=(mask_lists.instances(lines[one], mask_lists.mask_of_grey),))
+    )
 
 
 def write_results(folder: Path, predictions: Iterable[tuple[Sample, Prediction]], labels: LabelSet) -> None:

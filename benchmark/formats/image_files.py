@@ -17,19 +17,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark.formats import indexed_png
+from benchmark.formats import plain_png
+from benchmark.formats.plain_png import Band
 from benchmark.problems import DataError, Problem
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
 PNG_END = b"IEND\xaeB`\x82"
 JPEG_START = b"\xff\xd8"
 JPEG_END = b"\xff\xd9"
+SEGMENT, FRAMES = 0xFF, range(0xC0, 0xC3)
+BEFORE_FRAME = frozenset((0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)))
+"""Tables, comments and applications' own segments of a JPEG. FRAMES: headers of the usual kinds of frames."""
 MOST_PIXELS = 2**29 - 1
 """Pixels that are believed; run lengths hold no more."""
 TAIL = 4096
 """Bytes at the end of a file among which its end mark must lie; some cameras append a few of their own."""
-PALETTE, RGBA = 3, 6
-EIGHT_BIT_GREY = bytes((8, 0))
+EIGHT_BIT_GREY, EIGHT_BIT_RGB, EIGHT_BIT_RGBA = bytes((8, 0)), bytes((8, 2)), bytes((8, 6))
+"""Bit depth and colour type, the bytes 24 and 25 of a PNG."""
+GREY, PALETTE = 0, 3
 UNDECODABLE = (OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error, Image.DecompressionBombError)
 """What Pillow raises for a damaged file."""
 REMEDY = "Download or write this file again"
@@ -38,16 +43,18 @@ REMEDY = "Download or write this file again"
 def read_rgb(path: Path) -> NDArray[np.uint8]:
     """An image as uint8 [H, W, 3] RGB. Raises DataError."""
     data = _bytes(path)
-    return np.asarray(_decode(path, data, cv2.IMREAD_COLOR_RGB), np.uint8)
+    quick = plain_png.decode(data) if _is_png_of(data, EIGHT_BIT_RGB) else None
+    return np.asarray(_decode(path, data, cv2.IMREAD_COLOR_RGB), np.uint8) if quick is None else quick
 
 
 def read_numbers(path: Path) -> NDArray[Any]:
     """A single-channel PNG as stored: uint8 or uint16 [H, W]; palette images give indices. Raises DataError."""
     data = _bytes(path)
-    if data[:8] == PNG_START and len(data) > 25 and data[25] == PALETTE:
-        quick = indexed_png.decode(data)
-        numbers = _with_pillow(path, data, lambda image: image) if quick is None else quick
-    else:
+    kind = data[25] if data[:8] == PNG_START and len(data) > 25 else None
+    numbers = plain_png.decode(data) if kind in (GREY, PALETTE) else None
+    if numbers is None and kind == PALETTE:
+        numbers = _with_pillow(path, data, lambda image: image)
+    elif numbers is None:
         numbers = _decode(path, data, cv2.IMREAD_UNCHANGED)
     if numbers.ndim != 2:
         message = f"has {numbers.shape[2]} channels; expected one channel of numbers"
@@ -58,32 +65,47 @@ def read_numbers(path: Path) -> NDArray[Any]:
 def read_rgba(path: Path) -> NDArray[np.uint8]:
     """The four channels of an RGBA PNG as stored, uint8 [H, W, 4]; alpha is a number like the others. DataError."""
     data = _bytes(path)
-    if data[:8] != PNG_START or data[24:26] != bytes((8, RGBA)):
+    if not _is_png_of(data, EIGHT_BIT_RGBA):
         message = "is no PNG with four channels of 8 bits (RGBA)"
         raise DataError([Problem(place=str(path), message=message, remedy="Write the alpha channel, too: it is data")])
+    quick = plain_png.decode(data)
+    if quick is not None:
+        return quick
     return np.ascontiguousarray(_decode(path, data, cv2.IMREAD_UNCHANGED)[..., [2, 1, 0, 3]])
 
 
 def read_grey(path: Path) -> NDArray[np.uint8]:
     """An image in grey as Pillow's mode "L" has it (8 bit grey: as stored), uint8 [H, W]. Raises DataError."""
+    return read_grey_band(path).whole()
+
+
+def read_grey_band(path: Path) -> Band:
+    """`read_grey`, of a band of rows outside of which all is 0. Raises DataError."""
     data = _bytes(path)
-    if data[:8] == PNG_START and data[24:26] == EIGHT_BIT_GREY:
-        grey = _decode(path, data, cv2.IMREAD_UNCHANGED)
-        if grey.ndim == 2:
-            return grey
-    return _with_pillow(path, data, lambda image: image.convert("L"))
+    grey: NDArray[np.uint8] | None = None
+    if _is_png_of(data, EIGHT_BIT_GREY):
+        quick = plain_png.decode_band(data)
+        if quick is not None:
+            return quick
+        decoded = _decode(path, data, cv2.IMREAD_UNCHANGED)
+        grey = decoded if decoded.ndim == 2 else None
+    if grey is None:
+        grey = _with_pillow(path, data, lambda image: image.convert("L"))
+    return Band(rows=grey, top=0, height=len(grey))
 
 
 def read_luminance(path: Path) -> NDArray[np.uint8]:
     """An image in grey as OpenCV has it (8 bit grey: as stored), uint8 [H, W]. Raises DataError."""
-    return np.asarray(_decode(path, _bytes(path), cv2.IMREAD_GRAYSCALE), np.uint8)
+    data = _bytes(path)
+    quick = plain_png.decode(data) if _is_png_of(data, EIGHT_BIT_GREY) else None
+    return np.asarray(_decode(path, data, cv2.IMREAD_GRAYSCALE), np.uint8) if quick is None else quick
 
 
 def header_size(path: Path) -> tuple[int, int]:
     """(height, width) as the file's header states it, and a check of its first and last bytes. Raises DataError."""
     try:
         with path.open("rb") as file:
-            start = file.read(32)
+            start = file.read(TAIL)
             length = file.seek(0, os.SEEK_END)
             file.seek(max(0, length - TAIL))
             end = file.read()
@@ -92,7 +114,7 @@ def header_size(path: Path) -> tuple[int, int]:
     if start[:8] == PNG_START and PNG_END in end and len(start) >= 24:
         return _believed(path, int.from_bytes(start[20:24], "big"), int.from_bytes(start[16:20], "big"))
     if start[:2] == JPEG_START and JPEG_END in end:
-        return _jpeg_size(path)
+        return _jpeg_size(path, start)
     raise DataError([_broken(path, start)])
 
 
@@ -162,6 +184,11 @@ def _bytes(path: Path) -> bytes:
     return data
 
 
+def _is_png_of(data: bytes, kind: bytes) -> bool:
+    """Whether a file is a PNG of this bit depth and colour type."""
+    return data[:8] == PNG_START and data[24:26] == kind
+
+
 def _decode(path: Path, data: bytes, flag: int) -> NDArray[Any]:
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None:
@@ -177,7 +204,15 @@ def _with_pillow(path: Path, data: bytes, turn: Callable[[Image.Image], Image.Im
         raise DataError([_broken(path, data)]) from error
 
 
-def _jpeg_size(path: Path) -> tuple[int, int]:
+def _jpeg_size(path: Path, start: bytes) -> tuple[int, int]:
+    """(height, width) as the frame header says, which is among the first bytes of most files."""
+    place = 2
+    while place + 9 <= len(start) and start[place] == SEGMENT and start[place + 1] in BEFORE_FRAME:
+        place += 2 + int.from_bytes(start[place + 2 : place + 4], "big")
+    if place + 9 <= len(start) and start[place] == SEGMENT and start[place + 1] in FRAMES:
+        size = struct.unpack(">HH", start[place + 5 : place + 9])
+        if all(size):
+            return size
     try:
         with path.open("rb") as file, Image.open(file) as image:
             return image.height, image.width

@@ -22,6 +22,7 @@ from benchmark import masks
 from benchmark.contract import Annotation, Frames, Instances, Panoptic, Prediction, Sample, Segment, make_instances
 from benchmark.formats.image_files import read_luminance, read_numbers, write_whole
 from benchmark.problems import DataError, Problem
+from benchmark.stored_maps import PanopticBytes
 
 VOID = 255
 _WORD = 8
@@ -50,10 +51,11 @@ class Reading:
             raise DataError([Problem(place=str(path), message=message, remedy="Write 8 bits a pixel, ids 0 to 255")])
         if self.is_single or self.is_grey:
             numbers = (numbers != 0).view(np.uint8)
+        numbers = np.ascontiguousarray(numbers)
         segments = tuple(
             Segment(id=one, class_index=0, is_crowd=self.has_void and one == VOID) for one in present(numbers)
         )
-        return Panoptic(segment_id=numbers.astype(np.int32), segments=segments)
+        return PanopticBytes(numbers=numbers, segments=segments)
 
 
 def present(numbers: NDArray[np.uint8]) -> list[int]:

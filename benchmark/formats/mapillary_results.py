@@ -11,11 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from numpy.typing import NDArray
-
-from benchmark.contract import Prediction, PredictionSet, Sample
+from benchmark import masks
+from benchmark.contract import Prediction, PredictionSet, Rle, Sample
 from benchmark.formats import mask_lists
 from benchmark.formats.image_files import read_numbers
 from benchmark.labels import LabelSet
@@ -47,5 +45,5 @@ def _is_inside(name: str) -> bool:
     return not name.startswith("/") and ".." not in name.split("/")
 
 
-def _drawn(path: Path) -> NDArray[Any]:
-    return read_numbers(path) != 0
+def _drawn(path: Path) -> Rle:
+    return masks.encode(read_numbers(path))

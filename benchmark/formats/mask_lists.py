@@ -11,15 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark import masks
-from benchmark.contract import Instances, Prediction, Sample, make_instances
+from benchmark.contract import Instances, Prediction, Rle, Sample, make_instances
 from benchmark.formats.csv_rows import number_of
-from benchmark.formats.image_files import header_size, write_png, write_whole
+from benchmark.formats.image_files import header_size, read_grey_band, write_png, write_whole
 from benchmark.formats.listing import problems_of
 from benchmark.labels import LabelSet
 from benchmark.problems import Problem
@@ -76,9 +74,9 @@ def _flaw(fields: Sequence[str], class_of: Callable[[str], int | None], is_insid
     return "" if number_of(fields[2]) is not None else f"confidence {fields[2]!r} is not a finite number"
 
 
-def instances(lines: Sequence[Line], read: Callable[[Path], NDArray[Any]]) -> Instances:
-    """The objects of an image, in the order of the lines. read: PNG -> numbers [H, W], not 0 where the object is."""
-    found = [(line, masks.encode(read(line.mask))) for line in lines]
+def instances(lines: Sequence[Line], read: Callable[[Path], Rle]) -> Instances:
+    """The objects of an image, in the order of the lines. read: PNG -> mask of the pixels that are not 0."""
+    found = [(line, read(line.mask)) for line in lines]
     kept = [(line, rle) for line, rle in found if masks.area(rle)]
     rles = [rle for _, rle in kept]
     return make_instances(
@@ -88,6 +86,12 @@ def instances(lines: Sequence[Line], read: Callable[[Path], NDArray[Any]]) -> In
         area=masks.areas(rles).astype(np.float64),
         score=np.array([line.score for line, _ in kept], np.float64),
     )
+
+
+def mask_of_grey(path: Path) -> Rle:
+    """The pixels of a picture that are not 0 once it is grey, as `image_files.read_grey` has it. Raises DataError."""
+    band = read_grey_band(path)
+    return masks.encode(band.rows, top=band.top, height=band.height)
 
 
 def write_results(

@@ -27,10 +27,11 @@ import numpy as np
 from benchmark import masks
 from benchmark.contract import Instances, Rle, Truth, make_instances
 from benchmark.formats import csv_rows
-from benchmark.formats.image_files import header_size, read_grey
+from benchmark.formats.image_files import header_size
 from benchmark.formats.image_records import MAX_SIDE
 from benchmark.formats.json_files import read_json
 from benchmark.formats.listing import Entry, Listing
+from benchmark.formats.mask_lists import mask_of_grey
 from benchmark.labels import LabelSet
 from benchmark.problems import DataError, Problem
 
@@ -98,7 +99,7 @@ class _Box:
     def decode(self) -> Rle:
         """The mask. Raises ValueError for a broken text, DataError for a broken PNG."""
         if isinstance(self.mask, Path):
-            return masks.encode(read_grey(self.mask))
+            return mask_of_grey(self.mask)
         return decode_mask(*self.mask) if self.mask else masks.empty(UNKNOWN_SIZE)
 
 

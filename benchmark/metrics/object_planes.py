@@ -18,6 +18,7 @@ from benchmark import masks
 from benchmark.contract import Annotation, Instances, Panoptic, Prediction, Sample
 from benchmark.metrics.region_contour import GROUP_SIZE, Group, Layer, crop
 from benchmark.problems import BenchmarkError, DataError, Problem, raise_if_any
+from benchmark.stored_maps import PanopticBytes
 
 _BYTE = 256
 
@@ -52,7 +53,8 @@ class Objects:
     def _of_map(cls, frame: Panoptic) -> Objects:
         layers = tuple(segment.id for segment in frame.segments)
         if all(0 < one < _BYTE for one in layers):
-            numbers, layers = frame.segment_id.astype(np.uint8), _THEMSELVES
+            numbers = frame.numbers if isinstance(frame, PanopticBytes) else frame.segment_id.astype(np.uint8)
+            layers = _THEMSELVES
         elif len(layers) < _BYTE:
             order = np.sort(np.array([0, *layers]))
             numbers = np.searchsorted(order, frame.segment_id).astype(np.uint8)
@@ -161,7 +163,7 @@ def pairs(sample: Sample, prediction: Prediction, wanted: Sequence[int]) -> Iter
 
 
 def _checked(sample: Sample, role: str, index: int, frame: Annotation) -> Objects:
-    sizes = {frame.segment_id.shape} if isinstance(frame, Panoptic) else set[tuple[int, ...]]()
+    sizes = {frame.size} if isinstance(frame, Panoptic) else set[tuple[int, ...]]()
     if isinstance(frame, Instances):
         sizes = {tuple(rle.size) for rle in frame.masks or ()}
     for height, width in sizes - {tuple(sample.size)}:
