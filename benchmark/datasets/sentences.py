@@ -6,6 +6,8 @@
 Rename_Images/<action>/<video>/00001.png
 
 The first file holds an image and a mask for each sentence and frame, the second the sentences; results are COCO's.
+Where the first is not there, the masks are those of the authors (`formats/sentence_masks`), which lie below the root:
+text_annotations/a2d_annotation_with_instances/<video>/00001.h5, puppet_mask/<action>/<video>/puppet_mask.mat.
 """
 
 from __future__ import annotations
@@ -17,16 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark import labels as label_sets
 from benchmark import masks, result_forms
 from benchmark.annotated import AnnotatedClip, ExpressionKind, Scenes
-from benchmark.contract import Prediction, PredictionSet, Prompt, Rle, Sample, SampleSet, Task
-from benchmark.formats import clip_files, coco_instances, coco_results
+from benchmark.contract import Prediction, PredictionSet, Prompt, Rle, Sample, SampleSet, Task, Truth, make_instances
+from benchmark.formats import clip_files, coco_instances, coco_results, sentence_masks
 from benchmark.formats.coco_instances import Dialect
 from benchmark.formats.image_files import write_png
 from benchmark.formats.json_files import read_json, write_json
-from benchmark.formats.listing import Listing
+from benchmark.formats.listing import Entry, Listing
 from benchmark.problems import DataError, Problem
 from benchmark.result_forms import ResultForm
 from benchmark.row import Benchmark, DataNotFound
@@ -39,18 +42,25 @@ LABELS = "object"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentence:
-    """A line of the second file, as it stands. image_id: of the first file. picture: below the data set's root."""
+    """A line of the second file, as it stands.
+
+    image_id: of the first file. picture: below the data set's root. drawn: the authors' file of the mask, likewise.
+    number: of the mask there, an instance or a frame.
+    """
 
     image_id: str
     picture: str
     text: str
     line: Sequence[Any]
+    drawn: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentenceLayout:
     """masks, sentences: names of the two files. parse: a line of the second -> what it says, None if it is broken.
 
+    read_mask: the authors' file, number of the mask -> bool [H, W].
     make: (video, frame from 1, object, number of frames, text) -> a line.
     """
 
@@ -60,6 +70,7 @@ class SentenceLayout:
     sentences: str
     parse: Callable[[Any], Sentence | None]
     make: Callable[[str, int, int, int, str], list[Any]]
+    read_mask: Callable[[Path, int], NDArray[np.bool_]]
 
     def landmark(self, row: Benchmark) -> str:
         """The masks."""
@@ -67,11 +78,15 @@ class SentenceLayout:
 
     def open(self, row: Benchmark, folder: Path) -> Listing | None:
         """All sentences in all their frames."""
-        return self._listing(folder / self.masks, folder) if (folder / self.masks).is_file() else None
+        if (folder / self.masks).is_file():
+            return self._listing(folder / self.masks, folder)
+        return self._listing_of_files(folder) if (folder / self.sentences).is_file() else None
 
     def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
         """The file of the masks, or the folder that holds it."""
         path = truth / self.masks if truth.is_dir() else truth
+        if truth.is_dir() and not path.is_file() and (truth / self.sentences).is_file():
+            return self._listing_of_files(truth)
         if not path.is_file():
             message, remedy = f"holds no {self.masks}", "Give that file, or its folder"
             raise DataNotFound([Problem(place=str(truth), message=message, remedy=remedy)])
@@ -140,6 +155,37 @@ class SentenceLayout:
 
         return replace(found, ask=ask, problems=(*found.problems, *problems))
 
+    def _listing_of_files(self, home: Path) -> Listing:
+        """The sentences with the authors' masks; a mask is read when it is asked for."""
+        spoken, problems = self._read_sentences(home / self.sentences)
+        ordered = list(spoken.values())
+        if not any((home / one.drawn).is_file() for one in ordered):
+            first = ordered[0].drawn if ordered else "masks"
+            message = f"is not there, and neither are the authors' masks (looked for {first})"
+            raise DataNotFound([Problem(place=str(home / self.masks), message=message, remedy=self.how_to_get)])
+        lost = [one.drawn for one in ordered if not (home / one.drawn).is_file()]
+        ordered = [one for one in ordered if one.drawn not in frozenset(lost)]
+        if lost:
+            message = f"{len(lost):,} of {len(spoken):,} masks are missing (first: {lost[0]})"
+            problems.append(Problem(place=str(home), message=message, remedy="Complete the download"))
+
+        def truth(index: int) -> Truth:
+            mask = masks.encode(self.read_mask(home / ordered[index].drawn, ordered[index].number))
+            area, box = masks.areas([mask]).astype(np.float64), masks.bounding_boxes([mask])
+            return Truth(frames=(make_instances(class_index=[0], masks=[mask], area=area, boxes=box),))
+
+        def ask(index: int, prompt: Prompt) -> Prompt:
+            return replace(prompt, sentence=ordered[index].text, labels=None)
+
+        entries = tuple(self._entry(home, one) for one in ordered)
+        return Listing(entries=entries, truth=truth, ask=ask, problems=tuple(problems))
+
+    def _entry(self, home: Path, one: Sentence) -> Entry:
+        """Sizes stand in the pictures; where there is none, the mask must be read."""
+        picture = home / one.picture
+        size = None if picture.is_file() else self.read_mask(home / one.drawn, one.number).shape
+        return Entry(sample_id=one.image_id, frames=(picture,), size=size and (size[0], size[1]))
+
     def _read_sentences(self, path: Path) -> tuple[dict[str, Sentence], list[Problem]]:
         """Image id -> its sentence, nothing where the file is not there: scores do not need it."""
         lines = read_json(path) if path.is_file() else []
@@ -171,19 +217,27 @@ def _parse_a2d(line: Any) -> Sentence | None:
     """[text, video, frame from 1, object]."""
     match line:
         case [str(text), str(video), int(frame), int(instance)] if "/" not in video:
-            picture = f"Release/pngs320H/{video}/{frame:05d}.png"
-            return Sentence(image_id=f"v_{video}_f_{frame}_i_{instance}", picture=picture, text=text, line=line)
+            return Sentence(
+                image_id=f"v_{video}_f_{frame}_i_{instance}",
+                picture=f"Release/pngs320H/{video}/{frame:05d}.png",
+                text=text,
+                line=line,
+                drawn=f"text_annotations/a2d_annotation_with_instances/{video}/{frame:05d}.h5",
+                number=instance,
+            )
     return None
 
 
 def _parse_jhmdb(line: Any) -> Sentence | None:
     """[video, picture, masks of the video, number of frames, text]."""
     match line:
-        case [str(video), str(picture), str(), int(), str(text)] if Path(picture).stem.isdecimal():
-            inside = picture.removeprefix("jhmdb_sentences/")
-            is_below = not inside.startswith("/") and ".." not in inside.split("/")
-            image_id = f"v_{video}_f_{_frame_of(picture)}"
-            return Sentence(image_id=image_id, picture=inside, text=text, line=line) if is_below else None
+        case [str(video), str(picture), str(drawn), int(), str(text)] if Path(picture).stem.isdecimal():
+            paths = [one.removeprefix("jhmdb_sentences/") for one in (picture, drawn)]
+            if any(one.startswith("/") or ".." in one.split("/") for one in paths):
+                return None
+            frame = _frame_of(picture)
+            image_id = f"v_{video}_f_{frame}"
+            return Sentence(image_id=image_id, picture=paths[0], text=text, line=line, drawn=paths[1], number=frame)
     return None
 
 
@@ -211,6 +265,7 @@ A2D = SentenceLayout(
     sentences="a2d_sentences_single_frame_test_annotations.json",
     parse=_parse_a2d,
     make=_make_a2d,
+    read_mask=sentence_masks.read_instance,
 )
 JHMDB = SentenceLayout(
     roots=("jhmdb_sentences", "JHMDB-Sentences", "JHMDB", "."),
@@ -220,6 +275,7 @@ JHMDB = SentenceLayout(
     sentences="jhmdb_sentences_samples_metadata.json",
     parse=_parse_jhmdb,
     make=_make_jhmdb,
+    read_mask=sentence_masks.read_puppet,
 )
 _row = partial(
     Benchmark,
@@ -238,14 +294,15 @@ ROWS = (
         name="a2d_sentences_rvos_test",
         dataset="a2d_sentences",
         layout=A2D,
-        notes="A sample is a sentence in one annotated frame. A sentence without a result has an empty mask. Training "
-        "masks are HDF5 files, which are not read.",
+        notes="A sample is a sentence in one annotated frame. A sentence without a result has an empty mask. The "
+        "authors' HDF5 masks are read where the file in COCO's form is not there (extra hdf5).",
     ),
     _row(
         name="jhmdb_sentences_rvos_test",
         dataset="jhmdb_sentences",
         layout=JHMDB,
         notes="For models that were trained on A2D-Sentences. A sample is a sentence in one annotated frame. A "
-        "sentence without a result has an empty mask.",
+        "sentence without a result has an empty mask. The authors' puppet masks (.mat) are read where the file in "
+        "COCO's form is not there.",
     ),
 )

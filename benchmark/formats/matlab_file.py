@@ -1,4 +1,4 @@
-"""One matrix in a MATLAB 5 file (.mat): the form of PASCAL Context's label maps.
+"""One matrix in a MATLAB 5 file (.mat): the form of PASCAL Context's label maps and of JHMDB's masks.
 
     128 bytes of header   elements: type, number of bytes, data, padded to 8; type 15 is a compressed element,
                           type 14 a matrix of flags, sizes, name and numbers, column by column
@@ -38,8 +38,8 @@ LARGEST = 2**28
 REMEDY = "Give the official .mat file"
 
 
-def read_matrix(path: Path, name: str) -> NDArray[Any]:
-    """The numbers of a two-dimensional matrix, [H, W]. Raises DataError when it is not there or damaged."""
+def read_matrix(path: Path, name: str, *, num_sides: int = 2) -> NDArray[Any]:
+    """The numbers of a matrix, [H, W] or, of three sides, [H, W, T]. Raises DataError when it is missing or damaged."""
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
@@ -51,7 +51,7 @@ def read_matrix(path: Path, name: str) -> NDArray[Any]:
         raise _error(path, "is no MATLAB 5 file")
     try:
         for kind, content in _elements(data[HEADER:], order):
-            found = _matrix(kind, content, order, name)
+            found = _matrix(kind, content, order, name, num_sides)
             if found is not None:
                 return found
     except (ValueError, struct.error, zlib.error, KeyError, StopIteration) as error:
@@ -72,7 +72,7 @@ def write_matrix(path: Path, name: str, numbers: NDArray[np.uint16]) -> None:
     write_whole(path, head + struct.pack("<II", COMPRESSED, len(packed)) + packed)
 
 
-def _matrix(kind: int, content: bytes, order: str, name: str) -> NDArray[Any] | None:
+def _matrix(kind: int, content: bytes, order: str, name: str, num_sides: int) -> NDArray[Any] | None:
     """The matrix in an element; None for one of another name. Raises ValueError for what is not understood."""
     if kind == COMPRESSED:
         unpacker = zlib.decompressobj()
@@ -88,12 +88,12 @@ def _matrix(kind: int, content: bytes, order: str, name: str) -> NDArray[Any] | 
         return None
     numeric_class = struct.unpack_from(f"{order}I", flags)[0] & 255
     shape = tuple(int(one) for one in np.frombuffer(sizes, f"{order}i4"))
-    if numeric_class not in NUMERIC or len(shape) != 2 or not all(1 <= side <= MAX_SIDE for side in shape):
+    if numeric_class not in NUMERIC or len(shape) != num_sides or not all(1 <= side <= MAX_SIDE for side in shape):
         raise ValueError(f"{name!r} is not a plain matrix: class {numeric_class}, size {shape}")
     stored, numbers = next(parts)
     values = np.frombuffer(numbers, f"{order}{STORED[stored]}")
     if len(values) != math.prod(shape):
-        raise ValueError(f"{name!r} has {len(values)} numbers, expected {shape[0]} x {shape[1]}")
+        raise ValueError(f"{name!r} has {len(values)} numbers, expected {' x '.join(map(str, shape))}")
     return values.reshape(shape, order="F")
 
 
