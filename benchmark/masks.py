@@ -346,7 +346,7 @@ def _pairwise(detections: Any, truths: Any, is_crowd: NDArray[np.bool_]) -> NDAr
 
 
 def _to_coco(rle: Rle) -> dict[str, Any]:
-    return {"size": list(rle.size), "counts": rle.counts}
+    return {"size": rle.size, "counts": rle.counts}
 
 
 def _from_coco(value: Mapping[str, Any]) -> Rle:

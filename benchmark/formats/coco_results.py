@@ -130,8 +130,9 @@ def _checked(found: list[Rle]) -> _Masks | None:
 
 def _are_sound(sizes: Sequence[tuple[int, int]], pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
     """bool [N], the runs fill masks of these sizes. pixels: int64 [N], of all runs together."""
-    wide = [height * width if 0 < height * width <= LARGEST_MASK else LARGEST_MASK + 1 for height, width in sizes]
-    return np.array(wide, np.int64) == pixels
+    whole = {size: size[0] * size[1] for size in set(sizes)}
+    wide = {size: num if 0 < num <= LARGEST_MASK else LARGEST_MASK + 1 for size, num in whole.items()}
+    return np.array([wide[size] for size in sizes], np.int64) == pixels
 
 
 def _masks_of(fields: Sequence[Any], rows: Sequence[int], problem: Callable[[int, str, str], Problem]) -> _Masks:
