@@ -34,7 +34,7 @@ TAIL = 4096
 """Bytes at the end of a file among which its end mark must lie; some cameras append a few of their own."""
 EIGHT_BIT_GREY, EIGHT_BIT_RGB, EIGHT_BIT_RGBA = bytes((8, 0)), bytes((8, 2)), bytes((8, 6))
 """Bit depth and colour type, the bytes 24 and 25 of a PNG."""
-GREY, PALETTE = 0, 3
+EIGHT_BIT_INDICES, PALETTE = bytes((8, 3)), bytes((3,))
 UNDECODABLE = (OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error, Image.DecompressionBombError)
 """What Pillow raises for a damaged file."""
 REMEDY = "Download or write this file again"
@@ -50,9 +50,9 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
 def read_numbers(path: Path) -> NDArray[Any]:
     """A single-channel PNG as stored: uint8 or uint16 [H, W]; palette images give indices. Raises DataError."""
     data = _bytes(path)
-    kind = data[25] if data[:8] == PNG_START and len(data) > 25 else None
-    numbers = plain_png.decode(data) if kind in (GREY, PALETTE) else None
-    if numbers is None and kind == PALETTE:
+    kind = data[24:26] if data[:8] == PNG_START else b""
+    numbers: NDArray[Any] | None = plain_png.decode(data) if kind in (EIGHT_BIT_GREY, EIGHT_BIT_INDICES) else None
+    if numbers is None and kind[1:] == PALETTE:
         numbers = _with_pillow(path, data, lambda image: image)
     elif numbers is None:
         numbers = _decode(path, data, cv2.IMREAD_UNCHANGED)

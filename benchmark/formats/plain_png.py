@@ -10,7 +10,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyspng
@@ -18,9 +17,10 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 START = b"\x89PNG\r\n\x1a\n"
-GREY, PALETTE = 0, 3
-BYTES = {(8, GREY): 1, (16, GREY): 2, (8, 2): 3, (8, PALETTE): 1, (8, 6): 4}
-"""(bit depth, colour type) -> bytes of a pixel."""
+PALETTE = 3
+CHANNELS = {0: 1, 2: 3, PALETTE: 1, 6: 4}
+"""Colour type -> numbers of a pixel, each of them a byte."""
+DEPTH = 8
 PLAIN_METHODS = bytes(3)
 """The numbers of compression, filter and interlacing."""
 SILENT = frozenset((b"gAMA", b"sRGB", b"pHYs", b"tEXt", b"tIME"))
@@ -39,11 +39,11 @@ _BLOCK = 0xFFFF
 class Band:
     """The rows of a picture [height, W] from `top` on, outside of which all is 0. rows: [h, W] or [h, W, C]."""
 
-    rows: NDArray[Any]
+    rows: NDArray[np.uint8]
     top: int
     height: int
 
-    def whole(self) -> NDArray[Any]:
+    def whole(self) -> NDArray[np.uint8]:
         """All rows, [height, W] or [height, W, C]."""
         if len(self.rows) == self.height:
             return self.rows
@@ -54,36 +54,30 @@ class Band:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Header:
-    """What a file says of its pixels. depth: bits a sample. kind: colour type."""
+    """What a file of numbers of 8 bits says of its pixels. kind: colour type."""
 
     height: int
     width: int
-    depth: int
     kind: int
 
     @classmethod
     def of(cls, content: bytes) -> _Header | None:
         """The content of IHDR; None for pictures that are not plain."""
-        if len(content) != 13 or content[10:] != PLAIN_METHODS or (content[8], content[9]) not in BYTES:
+        if len(content) != 13 or content[10:] != PLAIN_METHODS or content[8] != DEPTH or content[9] not in CHANNELS:
             return None
-        width, height, depth, kind = struct.unpack(">IIBB", content[:10])
+        width, height = struct.unpack(">II", content[:8])
         is_believed = 0 < height * width <= MOST_PIXELS
-        return cls(height=height, width=width, depth=depth, kind=kind) if is_believed else None
+        return cls(height=height, width=width, kind=content[9]) if is_believed else None
 
     @property
     def stride(self) -> int:
         """Bytes of a row, the number of its filter included."""
-        return self.width * BYTES[self.depth, self.kind] + 1
+        return self.width * CHANNELS[self.kind] + 1
 
     @property
     def num_bytes(self) -> int:
         """Bytes of all rows."""
         return self.height * self.stride
-
-    @property
-    def num_channels(self) -> int:
-        """Numbers of a pixel."""
-        return BYTES[self.depth, self.kind] * 8 // self.depth
 
     def allows(self, kind: bytes, content: bytes) -> bool:
         """Whether a chunk may stand in a plain file."""
@@ -92,11 +86,10 @@ class _Header:
         return kind in SILENT
 
 
-def decode(data: bytes) -> NDArray[Any] | None:
+def decode(data: bytes) -> NDArray[np.uint8] | None:
     """Stored numbers of a whole file; None where a general decoder should look at it.
 
-    uint8 [H, W] for palette indices and grey of 8 bits, uint16 [H, W] for grey of 16 bits, uint8 [H, W, 3 or 4] for
-    colours, RGB(A) in this order.
+    uint8 [H, W] for palette indices and grey, uint8 [H, W, 3 or 4] for colours, RGB(A) in this order.
     """
     band = decode_band(data)
     return None if band is None else band.whole()
@@ -138,12 +131,10 @@ def _pixels(packed: list[bytes], header: _Header) -> Band | None:
     if rows is None:
         return None
     if np.frombuffer(rows, np.uint8)[:: header.stride].any():
-        return _unfiltered(rows, header) if header.kind != PALETTE and header.depth == 8 else None
+        return _unfiltered(rows, header) if header.kind != PALETTE else None
     stored = np.frombuffer(rows, np.uint8).reshape(header.height, header.stride)[:, 1:]
-    if header.depth == 16:
-        stored = np.ascontiguousarray(stored).view(">u2").astype(np.uint16)
-    elif header.num_channels > 1:
-        stored = stored.reshape(header.height, header.width, header.num_channels)
+    if CHANNELS[header.kind] > 1:
+        stored = stored.reshape(header.height, header.width, CHANNELS[header.kind])
     return Band(rows=stored, top=0, height=header.height)
 
 
@@ -191,7 +182,7 @@ def _file_of(rows: memoryview, header: _Header) -> bytes:
         block = rows[start : start + _BLOCK]
         parts += [struct.pack("<BHH", start + _BLOCK >= len(rows), len(block), len(block) ^ 0xFFFF), block]
     parts.append(isal_zlib.adler32(rows).to_bytes(4, "big"))
-    opening = [START, *_chunk(b"IHDR" + size + bytes((header.depth, header.kind)) + PLAIN_METHODS)]
+    opening = [START, *_chunk(b"IHDR" + size + bytes((DEPTH, header.kind)) + PLAIN_METHODS)]
     return b"".join((*opening, *_chunk(*parts), *_chunk(b"IEND")))
 
 
