@@ -98,8 +98,8 @@ class UnifiedSegmenter(BaseModel):
         self.quality_head = IouHead(dim)
         self.identity_head = Mlp(dim, hidden_dim=dim, out_dim=identity_dim, num_layers=2)
         # Boxes start as those of the masks.
-        nn.init.zeros_(self.box_head.layers[-1].weight)
-        nn.init.zeros_(self.box_head.layers[-1].bias)
+        for parameter in self.box_head.layers[-1].parameters():
+            nn.init.zeros_(parameter)
         self.identity_scale = nn.Parameter(torch.tensor(10.0))
         self.criterion, self.stride = criterion, stride
         self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN)[:, None, None], persistent=False)

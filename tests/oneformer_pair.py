@@ -20,10 +20,10 @@ from models.contrastive import QueryTextContrast
 from models.losses import PointSampling, SetCriterion
 from models.pixel_decoder import PixelDecoder
 from models.query_decoder import QueryDecoder, QueryInitialiser
+from models.task_segmentation import UniversalSegmenter
 from models.task_tokens import TaskEncoder
 from models.text_encoders import CausalTextEncoder, TextMapper
 from models.tokenizers import ClipTokenizer
-from models.task_segmentation import UniversalSegmenter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,11 +24,11 @@ from models.pixel_decoder import PixelDecoder
 from models.postprocess import AnswerRules, select_segments, to_original_size
 from models.query_decoder import QueryDecoder, QueryInitialiser
 from models.targets import JointTaskRecipe, Target
+from models.task_segmentation import Request, UniversalSegmenter
 from models.task_tokens import TASK_SENTENCES, TaskEncoder, TextList
 from models.text_encoders import CausalTextEncoder, TextMapper
 from models.tokenizers import WordTokenizer
 from models.tta import ScalesAndFlips
-from models.task_segmentation import Request, UniversalSegmenter
 
 DIM, QUERIES, CONTEXT, LENGTH = 32, 6, 2, 8
 NAMES, IS_THING = ("tree", "car", "sky"), (False, True, False)

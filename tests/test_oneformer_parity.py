@@ -21,9 +21,9 @@ from benchmark.contract import Task
 from models.query_decoder import QueryPredictions
 from models.swin import Swin
 from models.targets import Target
+from models.task_segmentation import PIXEL_MEAN, PIXEL_STD, Request, UniversalSegmenter
 from models.task_tokens import TASK_SENTENCES
 from models.tokenizers import ClipTokenizer
-from models.task_segmentation import PIXEL_MEAN, PIXEL_STD, Request, UniversalSegmenter
 
 pytestmark = pytest.mark.parity
 

@@ -207,8 +207,6 @@ def test_expressions_that_mean_nothing_leave_frames_empty(
         assert not any(masks.areas(frame.masks))
 
 
-
-
 @pytest.mark.parametrize("variant", ["r50", "convnext_l", "vit_h"])
 def test_published_sizes_are_planned_for_rows_that_exist(variant: str) -> None:
     resolved = harness.load_system("unified", variant).trainings[0]
