@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmark.annotated import Scenes
 from benchmark.contract import Task
 from benchmark.datasets import videos
-from benchmark.datasets.videos import Clip, FolderResults, Wanted
+from benchmark.datasets.videos import Clip, SplitFolders, Wanted
 from benchmark.formats import clip_files
 from benchmark.formats.indexed_masks import Reading
 from benchmark.formats.listing import Listing
@@ -22,26 +22,16 @@ from benchmark.problems import Problem
 from benchmark.row import Benchmark
 
 
-class MoseLayout(FolderResults):
+class MoseLayout(SplitFolders):
     """A folder a split; results are one folder a video."""
 
     roots = ("MOSE", "mose", "MOSE_release", "MOSEv1", ".")
     how_to_get = "Download MOSE from https://mose.video"
+    mark = "Annotations"
 
-    def landmark(self, row: Benchmark) -> str:
-        """The folder of the masks."""
-        return f"{videos.FOLDERS[row.split]}/Annotations"
-
-    def open(self, row: Benchmark, folder: Path) -> Listing | None:
+    def listing(self, row: Benchmark, home: Path, wanted: Wanted) -> Listing:
         """All videos that have a folder of masks or of pictures."""
-        home = folder / videos.FOLDERS[row.split]
-        if not (home / "Annotations").is_dir():
-            return None
-        return _listing(row, home, Wanted.EVERY if row.truth == "public" else Wanted.ANY)
-
-    def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
-        """A folder of videos, or a folder above it in the official layout."""
-        return _listing(row, videos.home_of_masks(truth, row), Wanted.ANNOTATED)
+        return _listing(row, home, wanted)
 
     def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
         """The objects of first frames, through every frame."""

@@ -16,7 +16,7 @@ from typing import Any
 from benchmark.annotated import Scenes
 from benchmark.contract import Task
 from benchmark.datasets import videos
-from benchmark.datasets.videos import Clip, FolderResults, Wanted
+from benchmark.datasets.videos import Clip, SplitFolders, Wanted
 from benchmark.formats import clip_files
 from benchmark.formats.image_files import write_whole
 from benchmark.formats.indexed_masks import Reading
@@ -28,26 +28,16 @@ from benchmark.row import Benchmark
 META = "meta.json"
 
 
-class Mose2Layout(FolderResults):
+class Mose2Layout(SplitFolders):
     """A folder a split with its meta.json; results are one folder a video."""
 
     roots = ("MOSEv2", "mosev2", "MOSE_v2", "MOSE/v2", "MOSE2", ".")
     how_to_get = "Download MOSEv2 from https://mose.video"
+    mark = META
 
-    def landmark(self, row: Benchmark) -> str:
-        """The list of videos and their objects."""
-        return f"{videos.FOLDERS[row.split]}/{META}"
-
-    def open(self, row: Benchmark, folder: Path) -> Listing | None:
-        """The videos of the split's meta.json."""
-        home = folder / videos.FOLDERS[row.split]
-        if not (home / META).is_file():
-            return None
-        return _listing(row, home, Wanted.EVERY if row.truth == "public" else Wanted.ANY)
-
-    def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
-        """The folder of a split, or the one above it."""
-        return _listing(row, videos.home_of_masks(truth, row), Wanted.ANNOTATED)
+    def listing(self, row: Benchmark, home: Path, wanted: Wanted) -> Listing:
+        """The videos of the meta file."""
+        return _listing(row, home, wanted)
 
     def write_scenes(self, root: Path, rows: Sequence[Benchmark], scenes: Scenes) -> None:
         """The objects of first frames, through every frame."""

@@ -5,6 +5,7 @@ Pictures may be absent when only scores are wanted; then the names of the label 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -161,6 +162,34 @@ class Wanted(StrEnum):
     EVERY = "every frame needs a mask"
     ANNOTATED = "frames without a mask do not belong to the video"
     ANY = "masks of some frames are not public"
+
+
+class SplitFolders(FolderResults, ABC):
+    """Layouts of a folder a split whose masks and pictures lie in Annotations and JPEGImages.
+
+    mark: the file or folder by which a split is known.
+    """
+
+    roots: tuple[str, ...]
+    mark: str
+
+    def landmark(self, row: Benchmark) -> str:
+        """Where the split is known by its mark."""
+        return f"{FOLDERS[row.split]}/{self.mark}"
+
+    def open(self, row: Benchmark, folder: Path) -> Listing | None:
+        """The videos of the split; masks of hidden truth may be missing."""
+        if not (folder / self.landmark(row)).exists():
+            return None
+        return self.listing(row, folder / FOLDERS[row.split], Wanted.EVERY if row.truth == "public" else Wanted.ANY)
+
+    def open_truth(self, row: Benchmark, truth: Path, root: Path | None) -> Listing:
+        """The folder of a split, or the one above it."""
+        return self.listing(row, home_of_masks(truth, row), Wanted.ANNOTATED)
+
+    @abstractmethod
+    def listing(self, row: Benchmark, home: Path, wanted: Wanted) -> Listing:
+        """The videos of a split's folder."""
 
 
 def paired(
