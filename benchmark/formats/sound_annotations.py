@@ -131,7 +131,7 @@ class Sound:
             return None
         samples = [names[owner] for owner in owners]
         masks = list(map(getter("segmentation"), annotations)) if self.needs_masks else []
-        num_clipped = self._clipped(masks, samples) if self.needs_masks else 0
+        num_clipped = self._clipped(masks, samples, is_typed=is_typed) if self.needs_masks else 0
         if num_clipped is None:
             return None
         return Columns(
@@ -144,7 +144,7 @@ class Sound:
             boxes=flat.reshape(-1, 4),
         )
 
-    def _clipped(self, segmentations: Sequence[Any], samples: Sequence[str]) -> int | None:
+    def _clipped(self, segmentations: Sequence[Any], samples: Sequence[str], *, is_typed: bool) -> int | None:
         """How many polygons reach over the border of their image; None if any mask is not sound."""
         polygons: list[Any] = []
         sizes: list[tuple[int, int]] = []
@@ -160,7 +160,10 @@ class Sound:
         lengths = np.array([len(polygon) for polygon in polygons])
         if (lengths < 6).any() or (lengths % 2).any() or set(map(type, polygons)) != {list}:
             return None
-        return _num_clipped(_numbers(list(chain.from_iterable(polygons))), lengths, np.array(sizes))
+        numbers = chain.from_iterable(polygons)
+        # The types of the fields of a `Box` were checked when it was decoded.
+        values = np.fromiter(numbers, np.float64, int(lengths.sum())) if is_typed else _numbers(list(numbers))
+        return _num_clipped(values, lengths, np.array(sizes))
 
 
 def _num_clipped(values: NDArray[np.float64], lengths: NDArray[np.int64], sizes: NDArray[np.int64]) -> int | None:

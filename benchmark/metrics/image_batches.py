@@ -106,7 +106,7 @@ def compare(
         return Pairs(detection=pairs.detection, truth=pairs.truth, iou=iou)
     parts = []
     for call in _calls(founds, group, first, num, most=0 if kind == "boundary" else MOST_ALIENS):
-        ours, theirs = (np.concatenate([np.arange(*one[side]) for one in call]) for side in (0, 1))
+        ours, theirs = (np.array([row for one in call for row in range(*one[side])]) for side in (0, 1))
         image = int(founds.image[ours[0]])
         rows = founds.row[ours], truths.row[theirs]
         iou = overlaps.compare(kind, found[image], rows[0], truth[image], rows[1], is_crowd[theirs])

@@ -112,4 +112,4 @@ def check(sample_ids: Sequence[str], kind: Kind, truth: Sequence[Instances], fou
 
 def _chosen(instances: Instances, rows: NDArray[np.int64]) -> list[Rle]:
     found = instances.masks or ()
-    return [found[row] for row in rows]
+    return [found[row] for row in rows.tolist()]
