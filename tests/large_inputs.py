@@ -1,6 +1,6 @@
-"""A data set of many tiny pictures, scored in this process; prints the memory that it took.
+"""A data set of many tiny pictures, or a long video, scored in this process; prints the memory that it took.
 
-    python tests/large_inputs.py write FOLDER semantic 20000        (or panoptic, detection, instance)
+    python tests/large_inputs.py write FOLDER semantic 20000        (or panoptic, detection, instance, video)
     python tests/large_inputs.py score FOLDER semantic [PREDICTIONS]
 
 The second prints JSON: images, MB of peak memory in all and beyond what the process had before, seconds of CPU time.
@@ -20,6 +20,7 @@ import numpy as np
 from benchmark import catalog, labels, masks, scoring
 from benchmark.catalog import MINI_STAMP
 from benchmark.formats.image_files import write_png
+from benchmark.formats.indexed_masks import write_ids
 from benchmark.formats.json_files import write_json
 
 SIDE = 24
@@ -29,13 +30,17 @@ ROWS = {
     "panoptic": "coco_panoptic_val2017",
     "detection": "coco_detection_val2017",
     "instance": "coco_instance_val2017",
+    "video": "davis17_vos_val",
 }
+VIDEO_SIZE = (480, 854)
+VIDEO_STEPS = 8
+"""A video's frames are drawn for so many steps, then they begin again."""
 
 
 def write(home: Path, kind: str, num: int) -> None:
     """Write truth and, where `found` says, predictions."""
     (home / MINI_STAMP).write_text("{}", encoding="utf-8")
-    {"semantic": _semantic, "panoptic": _panoptic}.get(kind, _objects)(home, kind, num)
+    {"semantic": _semantic, "panoptic": _panoptic, "video": _video}.get(kind, _objects)(home, kind, num)
 
 
 def _ids(rng: np.random.Generator) -> np.ndarray:
@@ -100,15 +105,33 @@ def _objects(home: Path, kind: str, num: int) -> None:
     write_json(home / "pred.json", answers)
 
 
+def _video(home: Path, kind: str, num: int) -> None:
+    """One video of 480p with two objects that move, predicted four pixels too far to the right."""
+    name = home / "ImageSets" / "2017" / "val.txt"
+    name.parent.mkdir(parents=True)
+    name.write_text("long\n", encoding="utf-8")
+    for number in range(num):
+        ids = np.zeros(VIDEO_SIZE, np.uint8)
+        for one, corner in enumerate((40, 240), start=1):
+            ids[corner : corner + 150, 100 + 9 * (number % VIDEO_STEPS) :][:, :300] = one
+        for place, drawn in (("Annotations/480p", ids), ("pred", np.roll(ids, 4, axis=1))):
+            path = home / place / "long" / f"{number:05d}.png"
+            if number < VIDEO_STEPS:
+                write_ids(path, drawn)
+            else:
+                path.write_bytes(path.with_name(f"{number % VIDEO_STEPS:05d}.png").read_bytes())
+
+
 def found(home: Path, kind: str) -> Path:
     """The predictions of a data set that was written."""
-    return home / ("pred" if kind == "semantic" else "pred.json")
+    return home / ("pred" if kind in ("semantic", "video") else "pred.json")
 
 
 def score(home: Path, kind: str, predictions: Path) -> dict[str, float]:
     """Score, and what it took."""
     row = catalog.get(ROWS[kind])
-    request = scoring.Request(row=row, predictions=predictions, root=home, resamples=0, workers=1)
+    place = {"truth": home / "Annotations" / "480p"} if kind == "video" else {"root": home}
+    request = scoring.Request(row=row, predictions=predictions, resamples=0, workers=1, **place)
     before, started = _peak(), time.process_time()
     with tempfile.TemporaryDirectory(dir=home) as work:
         outcome = scoring.score(request, work_dir=Path(work))

@@ -1,4 +1,4 @@
-"""20,000 images are scored in bounded memory, from plain files and from a zip, and without the training family."""
+"""20,000 images and long videos are scored in bounded memory, files and zips alike, and without the training family."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ SCRIPT = Path(__file__).with_name("large_inputs.py")
 IMAGES = 20_000
 MOST_MB = 250
 """Beyond what the imports take: about 10 KB an image, for ids, file names and statistics."""
+MOST_OF_A_FRAME_MB = 0.04
+"""A tenth of a frame's pixels: names and counts grow with a video, pixels do not."""
 
 
 def call(*arguments: str) -> str:
@@ -33,6 +35,16 @@ def test_20000_images_are_scored_in_bounded_memory(tmp_path: Path, kind: str) ->
         taken.append(json.loads(call("score", str(tmp_path), kind, str(packed))))
     for one in taken:
         assert one["images"] == IMAGES and one["growth_mb"] < MOST_MB, taken
+
+
+def test_memory_does_not_grow_with_the_length_of_a_video(tmp_path: Path) -> None:
+    growth = {}
+    for frames in (50, 400):
+        home = tmp_path / str(frames)
+        home.mkdir()
+        call("write", str(home), "video", str(frames))
+        growth[frames] = json.loads(call("score", str(home), "video"))["growth_mb"]
+    assert growth[400] - growth[50] < 350 * MOST_OF_A_FRAME_MB, growth
 
 
 def test_scoring_needs_no_torch(tmp_path: Path) -> None:
