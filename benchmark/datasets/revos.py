@@ -30,6 +30,7 @@ from benchmark.formats.image_files import write_whole
 from benchmark.formats.indexed_masks import Reading
 from benchmark.formats.listing import Listing
 from benchmark.problems import Problem
+from benchmark.result_forms import REFERRED, ResultForm, one_kind
 from benchmark.row import Benchmark, DataNotFound
 
 MASKS, FOREGROUND = "mask_dict.json", "mask_dict_foreground.json"
@@ -55,6 +56,11 @@ class RevosLayout(ExpressionResults):
 
     roots = ("ReVOS", "revos", ".")
     how_to_get = "Download ReVOS as https://github.com/cilinyan/ReVOS-api says"
+
+    def result_forms(self, row: Benchmark) -> tuple[ResultForm, ...]:
+        """As for other expressions; a video's name begins with its folder."""
+        (holds,) = REFERRED.files.values()
+        return (one_kind("results/<folder>/<video>/<expression>/<frame>.png", holds),)
 
     def landmark(self, row: Benchmark) -> str:
         """The list of expressions."""
