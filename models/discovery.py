@@ -112,7 +112,7 @@ class ObjectDiscovery(nn.Module):
 
         images: uint8 or float [3, h, w] RGB 0..255 each.
         """
-        height, width = (-(-max(image.shape[axis] for image in images) // self.stride) * self.stride for axis in (1, 2))
+        height, width = self.padded_size(images)
         pixels = self.pixel_mean.new_zeros(len(images), 3, height, width)
         valid = torch.zeros(len(images), height, width, dtype=torch.bool, device=pixels.device)
         for index, image in enumerate(images):
@@ -120,6 +120,11 @@ class ObjectDiscovery(nn.Module):
             pixels[index, :, :h, :w] = self.normalise(image)
             valid[index, :h, :w] = True
         return pixels, valid
+
+    def padded_size(self, images: Sequence[Tensor]) -> tuple[int, int]:
+        """(H, W) of a batch: the largest sides, up to a multiple of the stride. images: [3, h, w] each."""
+        height, width = (-(-max(image.shape[axis] for image in images) // self.stride) * self.stride for axis in (1, 2))
+        return height, width
 
     def encode(self, images: Tensor, valid: Tensor) -> ImageFeatures:
         """Features that no prompt has touched. images: normalised [B, 3, H, W]. valid: bool [B, H, W]."""

@@ -17,6 +17,8 @@ from models.object_answers import box_iou, to_corners
 
 FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2
 LOG_EPS = 1e-8
+MOST_ROUNDS = 20
+"""Of looking for a query for objects that lost all of theirs; two like objects may lose to a third for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +120,24 @@ class SimOta:
         for target, count in enumerate(shares):
             is_matched[cost[:, target].topk(count, largest=False).indices, target] = True
         is_matched = _cheapest_only(is_matched, cost)
-        while not is_matched.any(0).all():
+        for _ in range(MOST_ROUNDS):
+            if is_matched.any(0).all():
+                return is_matched, cost
             cost = cost + self.taken_cost * is_matched.any(1, keepdim=True)
             for target in (~is_matched.any(0)).nonzero()[:, 0].tolist():
                 is_matched[cost[:, target].argmin(), target] = True
             is_matched = _cheapest_only(is_matched, cost)
-        return is_matched, cost
+        return _with_spared(is_matched, cost), cost
+
+
+def _with_spared(is_matched: Tensor, cost: Tensor) -> Tensor:
+    """Every object that has no query gets the cheapest one that nobody needs, which upstream may never find."""
+    for target in (~is_matched.any(0)).nonzero()[:, 0].tolist():
+        is_needed = (is_matched & (is_matched.sum(0) == 1)).any(1)
+        query = cost[:, target].masked_fill(is_needed, float("inf")).argmin()
+        is_matched[query] = False
+        is_matched[query, target] = True
+    return is_matched
 
 
 def _cheapest_only(is_matched: Tensor, cost: Tensor) -> Tensor:

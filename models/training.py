@@ -125,9 +125,8 @@ class Trainer:
         share, rest = divmod(self.batch_size, get_world_size())
         if rest or share == 0:
             raise ValueError(f"batch size {self.batch_size} cannot be shared by {get_world_size()} processes")
-        examples = self.examples(sources, recipe=self.recipe, seed=seed, length=self.iterations * self.batch_size)
         return DataLoader(
-            examples,
+            self.examples_of(sources, seed),
             batch_size=share,
             sampler=PositionSampler(self.iterations * share),
             num_workers=self.workers,
@@ -135,15 +134,22 @@ class Trainer:
             persistent_workers=self.workers > 0,
         )
 
-    def _optim_wrapper(self, model: nn.Module) -> OptimWrapper:
-        groups = parameter_groups(
+    def examples_of(self, sources: Sequence[Any], seed: int) -> Dataset[dict[str, Any]]:
+        """The examples of the whole run, by position."""
+        return self.examples(sources, recipe=self.recipe, seed=seed, length=self.iterations * self.batch_size)
+
+    def groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """Optimiser groups of what learns."""
+        return parameter_groups(
             model,
             learning_rate=self.learning_rate,
             backbone_factor=self.backbone_factor,
             weight_decay=self.weight_decay,
             decay_backbone_norms=self.decay_backbone_norms,
         )
-        optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, fused=True)
+
+    def _optim_wrapper(self, model: nn.Module) -> OptimWrapper:
+        optimizer = torch.optim.AdamW(self.groups(model), lr=self.learning_rate, fused=True)
         clip = None if self.clip_norm is None else {"max_norm": self.clip_norm}
         match self.autocast:
             case None:

@@ -178,6 +178,15 @@ def test_an_object_that_loses_every_query_gets_a_free_one() -> None:
     assert set(matches.target.tolist()) == {0, 1}
 
 
+def test_like_objects_that_lose_every_query_to_a_third_are_given_what_it_can_spare() -> None:
+    boxes = torch.full((5, 4), 0.5) * torch.tensor([1, 1, 0.8, 0.8])
+    three = torch.tensor([[0.5, 0.5, 0.4, 0.4], [0.0, 0, 0, 0], [0.0, 0, 0, 0]])
+    targets = ObjectTargets(boxes=three, positives=torch.ones(3, 1, dtype=torch.bool))
+    matches = SimOta()(torch.zeros(5, 1), boxes, targets)
+    assert len(set(matches.query.tolist())) == len(matches.query)
+    assert set(matches.target.tolist()) == {0, 1, 2}
+
+
 def test_an_image_without_objects_matches_nothing() -> None:
     targets = ObjectTargets(boxes=torch.zeros(0, 4), positives=torch.zeros(0, 1, dtype=torch.bool))
     boxes = torch.rand(5, 4)
