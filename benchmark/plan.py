@@ -301,8 +301,8 @@ def check_tasks(rows: Iterable[PlannedRow], system: SystemLike) -> None:
         return
     known = ", ".join(dict.fromkeys(_answered_by(training) for training in system.trainings))
     errors = [
-        f"{row.benchmark.name} is a row of the task {row.benchmark.task}, which {system.name}:{system.variant} does not "
-        f"answer. It answers {known}."
+        f"{row.benchmark.name} is a row of the task {row.benchmark.task}, which {system.name}:{system.variant} "
+        f"does not answer. It answers {known}."
         for row in rows
         if answering(system.trainings, row) is None
     ]
