@@ -264,9 +264,9 @@ BOX = [5.0, 5.0, 10.0, 10.0]
 @pytest.mark.parametrize(
     ("name", "protocol", "found", "message"),
     [
-        ("success_plots", "pytracking", [BOX], "the result has 1 boxes, the video has 3 annotated frames"),
+        ("success_plots", "pytracking", [BOX], "the result has 1 box, the video has 3 annotated frames"),
         ("success_plots", "toolkit", [BOX], "Write one line for each frame"),
-        ("success_plots", "pytracking", [BOX, [1, 1, -2, 3], BOX], r"1 frames have NaN or a negative size \(frame 2,"),
+        ("success_plots", "pytracking", [BOX, [1, 1, -2, 3], BOX], r"1 frame has NaN or a negative size \(frame 2,"),
         ("success_plots", "uninext", [BOX, [np.nan] * 4, BOX], "choose protocol 'toolkit'"),
         ("average_overlap", "got10k", [BOX] * 4, "the result has 4 boxes, the video has 3"),
         ("average_overlap", "got10k", [BOX, BOX, [np.nan] * 4], r"NaN \(frame 3,"),
